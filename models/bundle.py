@@ -1,0 +1,198 @@
+"""Writes, verifies and reads one published model: a folder that is immutable, checksummed and free of pickles.
+
+Knows files, hashes and the manifest. Knows no torch: what is inside the files is the reader's business.
+
+    BundleError
+    ├── BundleExists        write: published folders are never overwritten
+    ├── MissingFile         a file, or the manifest, is not there
+    ├── UnexpectedFile      a file that the manifest does not list, or a link
+    ├── UnknownSchema       written by another generation of Axon
+    ├── InvalidManifest     not JSON, an unknown or missing key, a value out of bounds, a name that leaves the folder
+    ├── Misplaced           the folder's name or version is not the manifest's
+    ├── Truncated           a size differs
+    └── Corrupt             a hash differs
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from models.manifest import SCHEMA_VERSION, FileRecord, Manifest
+
+MANIFEST = "manifest.json"
+MAX_MANIFEST_BYTES = 1_000_000  # read before anything is verified, so bounded
+
+WEIGHTS = "weights.safetensors"
+ONNX = "model.onnx"
+GOLDEN = "golden.safetensors"
+CARD = "card.md"
+
+
+class BundleError(Exception):
+    """A published folder that cannot be trusted, or cannot be written."""
+
+
+class BundleExists(BundleError): ...
+
+
+class MissingFile(BundleError): ...
+
+
+class UnexpectedFile(BundleError): ...
+
+
+class UnknownSchema(BundleError): ...
+
+
+class InvalidManifest(BundleError): ...
+
+
+class Misplaced(BundleError): ...
+
+
+class Truncated(BundleError): ...
+
+
+class Corrupt(BundleError): ...
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle: the bytes in `files` are the very bytes that were hashed."""
+
+    manifest: Manifest
+    sha256: str  # of manifest.json, which holds every other file's hash
+    files: Mapping[str, bytes]
+
+
+def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
+    """Publishes `files` and the manifest as `folder` (`.../<name>/<version>`), all or nothing.
+
+    Writes a temporary sibling, flushes it to disk and renames it. Returns the manifest with sizes and hashes filled in.
+    Raises BundleExists when the folder is there, Misplaced when it does not bear the manifest's name and version.
+    """
+    _check_place(folder, manifest)
+    if folder.exists():
+        raise BundleExists(f"{_label(folder)} is published already; published versions are immutable, take the next one")
+    records = {name: _record(content) for name, content in sorted(files.items())}
+    complete = Manifest.model_validate(manifest.model_dump() | {"files": records})
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        for name, content in files.items():
+            _write_durably(staging / name, content)
+        _write_durably(staging / MANIFEST, complete.model_dump_json(indent=1).encode() + b"\n")
+        staging.chmod(0o755)
+        _sync_folder(staging)
+        staging.rename(folder)
+        _sync_folder(folder.parent)
+    except BaseException:
+        shutil.rmtree(staging, ignore_errors=True)
+        raise
+    return complete
+
+
+def verify(folder: Path) -> Manifest:
+    """Checks every file of the bundle against its manifest. Raises a BundleError that names what is wrong."""
+    return read(folder).manifest
+
+
+def read(folder: Path) -> Bundle:
+    """Reads and verifies a whole bundle; nothing but the manifest is parsed, and that only after its own checks.
+
+    Raises a BundleError that names what is wrong.
+    """
+    raw = _read_file(folder, MANIFEST, MAX_MANIFEST_BYTES)
+    manifest = _parse(folder, raw)
+    _check_place(folder, manifest)
+    _check_listing(folder, manifest)
+    files = {name: _read_verified(folder, name, record) for name, record in manifest.files.items()}
+    return Bundle(manifest, hashlib.sha256(raw).hexdigest(), files)
+
+
+def _parse(folder: Path, raw: bytes) -> Manifest:
+    try:
+        document: Any = json.loads(raw)
+    except ValueError as error:
+        raise InvalidManifest(f"{_label(folder)}: {MANIFEST} is not JSON: {error}") from None
+    schema = document.get("schema_version") if isinstance(document, dict) else None
+    if schema != SCHEMA_VERSION:
+        raise UnknownSchema(f"{_label(folder)}: schema version {schema!r}; this Axon reads version {SCHEMA_VERSION}")
+    try:
+        return Manifest.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the document"
+        raise InvalidManifest(f"{_label(folder)}: {MANIFEST}: {place}: {first['msg']}") from None
+
+
+def _check_place(folder: Path, manifest: Manifest) -> None:
+    if (folder.parent.name, folder.name) != (manifest.name, str(manifest.version)):
+        raise Misplaced(f"{_label(folder)} holds {manifest.name}/{manifest.version}; a bundle is never renamed")
+
+
+def _check_listing(folder: Path, manifest: Manifest) -> None:
+    for name in _walk(folder):
+        if name != MANIFEST and name not in manifest.files:
+            raise UnexpectedFile(f"{_label(folder)}: {name} is not in the manifest")
+
+
+def _walk(folder: Path) -> Iterator[str]:
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if path.is_symlink():
+            raise UnexpectedFile(f"{_label(folder)}: {name} is a link; a bundle holds plain files")
+        if not path.is_dir():
+            yield name
+
+
+def _read_verified(folder: Path, name: str, record: FileRecord) -> bytes:
+    content = _read_file(folder, name, record.bytes)
+    if len(content) < record.bytes:
+        raise Truncated(f"{_label(folder)}: {name} has {len(content)} bytes, the manifest says {record.bytes}")
+    if hashlib.sha256(content).hexdigest() != record.sha256:
+        raise Corrupt(f"{_label(folder)}: {name} does not have the SHA-256 that the manifest says")
+    return content
+
+
+def _read_file(folder: Path, name: str, max_bytes: int) -> bytes:
+    try:
+        with (folder / name).open("rb") as file:
+            content = file.read(max_bytes + 1)
+    except (FileNotFoundError, NotADirectoryError):
+        raise MissingFile(f"{_label(folder)}: {name} is missing") from None
+    if len(content) > max_bytes:
+        raise Truncated(f"{_label(folder)}: {name} is longer than the {max_bytes} bytes that are allowed")
+    return content
+
+
+def _record(content: bytes) -> FileRecord:
+    return FileRecord(bytes=len(content), sha256=hashlib.sha256(content).hexdigest())
+
+
+def _write_durably(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _label(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
