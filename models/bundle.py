@@ -5,11 +5,13 @@ Knows files, hashes and the manifest. Knows no torch: what is inside the files i
     BundleError
     ├── BundleExists        write: published folders are never overwritten
     ├── MissingFile         a file, or the manifest, is not there
-    ├── UnexpectedFile      a file that the manifest does not list, or a link
+    ├── UnexpectedFile      a file that the manifest does not list, or something that is no plain file
     ├── UnknownSchema       written by another generation of Axon
-    ├── InvalidManifest     not JSON, an unknown or missing key, a value out of bounds, a name that leaves the folder
+    ├── InvalidManifest     not JSON, a missing key, a value out of bounds
+    │   ├── UnknownKey      a key that this schema does not have
+    │   └── EscapingName    a file name that leaves the folder
     ├── Misplaced           the folder's name or version is not the manifest's
-    ├── Truncated           a size differs
+    ├── WrongSize           a file is shorter or longer than the manifest says
     └── Corrupt             a hash differs
 """
 
@@ -25,7 +27,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from models.manifest import SCHEMA_VERSION, FileRecord, Manifest
+from models.manifest import ESCAPING_NAME, SCHEMA_VERSION, FileRecord, Manifest
 
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 1_000_000  # read before anything is verified, so bounded
@@ -34,6 +36,7 @@ WEIGHTS = "weights.safetensors"
 ONNX = "model.onnx"
 GOLDEN = "golden.safetensors"
 CARD = "card.md"
+REQUIRED = (WEIGHTS, ONNX, GOLDEN, CARD)
 
 
 class BundleError(Exception):
@@ -55,13 +58,22 @@ class UnknownSchema(BundleError): ...
 class InvalidManifest(BundleError): ...
 
 
+class UnknownKey(InvalidManifest): ...
+
+
+class EscapingName(InvalidManifest): ...
+
+
 class Misplaced(BundleError): ...
 
 
-class Truncated(BundleError): ...
+class WrongSize(BundleError): ...
 
 
 class Corrupt(BundleError): ...
+
+
+_MANIFEST_ERRORS: Mapping[str, type[InvalidManifest]] = {"extra_forbidden": UnknownKey, ESCAPING_NAME: EscapingName}
 
 
 @dataclass(frozen=True)
@@ -77,13 +89,15 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manif
     """Publishes `files` and the manifest as `folder` (`.../<name>/<version>`), all or nothing.
 
     Writes a temporary sibling, flushes it to disk and renames it. Returns the manifest with sizes and hashes filled in.
-    Raises BundleExists when the folder is there, Misplaced when it does not bear the manifest's name and version.
+    Raises BundleExists when the folder is there, Misplaced when it does not bear the manifest's name and version,
+    MissingFile when one of `REQUIRED` is not among the files, pydantic's ValidationError for a file name that escapes.
     """
-    _check_place(folder, manifest)
-    if folder.exists():
-        raise BundleExists(f"{_label(folder)} is published already; published versions are immutable, take the next one")
     records = {name: _record(content) for name, content in sorted(files.items())}
     complete = Manifest.model_validate(manifest.model_dump() | {"files": records})
+    _check_place(folder, complete)
+    _check_required(folder, complete)
+    if folder.exists():
+        raise BundleExists(f"{_label(folder)} is published already; published versions are immutable, take the next one")
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -113,6 +127,7 @@ def read(folder: Path) -> Bundle:
     raw = _read_file(folder, MANIFEST, MAX_MANIFEST_BYTES)
     manifest = _parse(folder, raw)
     _check_place(folder, manifest)
+    _check_required(folder, manifest)
     _check_listing(folder, manifest)
     files = {name: _read_verified(folder, name, record) for name, record in manifest.files.items()}
     return Bundle(manifest, hashlib.sha256(raw).hexdigest(), files)
@@ -131,12 +146,19 @@ def _parse(folder: Path, raw: bytes) -> Manifest:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         place = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise InvalidManifest(f"{_label(folder)}: {MANIFEST}: {place}: {first['msg']}") from None
+        kind = _MANIFEST_ERRORS.get(first["type"], InvalidManifest)
+        raise kind(f"{_label(folder)}: {MANIFEST}: {place}: {first['msg']}") from None
 
 
 def _check_place(folder: Path, manifest: Manifest) -> None:
     if (folder.parent.name, folder.name) != (manifest.name, str(manifest.version)):
         raise Misplaced(f"{_label(folder)} holds {manifest.name}/{manifest.version}; a bundle is never renamed")
+
+
+def _check_required(folder: Path, manifest: Manifest) -> None:
+    for name in REQUIRED:
+        if name not in manifest.files:
+            raise MissingFile(f"{_label(folder)}: {name} is not in the manifest; every bundle has one")
 
 
 def _check_listing(folder: Path, manifest: Manifest) -> None:
@@ -148,16 +170,16 @@ def _check_listing(folder: Path, manifest: Manifest) -> None:
 def _walk(folder: Path) -> Iterator[str]:
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if path.is_symlink():
-            raise UnexpectedFile(f"{_label(folder)}: {name} is a link; a bundle holds plain files")
-        if not path.is_dir():
+        if path.is_symlink() or not (path.is_dir() or path.is_file()):
+            raise UnexpectedFile(f"{_label(folder)}: {name} is a link or a device; a bundle holds plain files")
+        if path.is_file():
             yield name
 
 
 def _read_verified(folder: Path, name: str, record: FileRecord) -> bytes:
     content = _read_file(folder, name, record.bytes)
     if len(content) < record.bytes:
-        raise Truncated(f"{_label(folder)}: {name} has {len(content)} bytes, the manifest says {record.bytes}")
+        raise WrongSize(f"{_label(folder)}: {name} has {len(content)} bytes, the manifest says {record.bytes}")
     if hashlib.sha256(content).hexdigest() != record.sha256:
         raise Corrupt(f"{_label(folder)}: {name} does not have the SHA-256 that the manifest says")
     return content
@@ -170,7 +192,7 @@ def _read_file(folder: Path, name: str, max_bytes: int) -> bytes:
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(f"{_label(folder)}: {name} is missing") from None
     if len(content) > max_bytes:
-        raise Truncated(f"{_label(folder)}: {name} is longer than the {max_bytes} bytes that are allowed")
+        raise WrongSize(f"{_label(folder)}: {name} has more than {max_bytes} bytes, which is all it may have")
     return content
 
 

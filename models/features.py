@@ -32,8 +32,8 @@ def measure(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     greys = (inked & (images < 224)).sum(axis=(1, 2))
     return {
         "ink": images.mean(axis=(1, 2)) / 255,
-        "width": _extent(inked.any(axis=1)),
-        "height": _extent(inked.any(axis=2)),
+        "width": _extent(np.asarray(inked.any(axis=1))),
+        "height": _extent(np.asarray(inked.any(axis=2))),
         "grey": greys / np.maximum(strokes, 1),
     }
 

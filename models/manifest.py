@@ -4,11 +4,13 @@ Knows the words of a bundle and their bounds. Knows neither torch nor the file s
 """
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveInt
+from pydantic_core import PydanticCustomError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Final = 1
+ESCAPING_NAME: Final = "escaping_name"  # pydantic's error type for a file name that leaves the bundle
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$", max_length=64)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -18,7 +20,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 def _stays_inside(path: str) -> str:
     parts = path.split("/")
     if "\\" in path or "\0" in path or any(part in ("", ".", "..") for part in parts):
-        raise ValueError(f"file name {path!r} leaves the bundle; names are relative, with '/' between plain parts")
+        raise PydanticCustomError(ESCAPING_NAME, "a file name leaves the bundle; names are plain parts joined by '/'")
     return path
 
 

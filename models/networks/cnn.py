@@ -51,4 +51,6 @@ class ConvolutionalReader(nn.Module):
         self.classifier = nn.Linear(config.width, config.classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.classifier(self.features(images.unsqueeze(1)).amax(dim=(2, 3)))
+        features: Tensor = self.features(images.unsqueeze(1))
+        logits: Tensor = self.classifier(features.amax(dim=(2, 3)))
+        return logits

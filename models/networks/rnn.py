@@ -28,4 +28,5 @@ class RecurrentReader(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         steps, _ = self.memory(images)
-        return self.classifier(torch.cat([steps[:, -1], steps.amax(dim=1)], dim=1))
+        logits: Tensor = self.classifier(torch.cat([steps[:, -1], steps.amax(dim=1)], dim=1))
+        return logits
