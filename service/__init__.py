@@ -1,0 +1,1 @@
+"""The online side: reads published models and serves them. Imports `models`, never `training`."""

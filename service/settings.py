@@ -1,0 +1,130 @@
+"""Every knob of the service: typed, bounded, documented, frozen. `docs/configuration.md` is generated from here.
+
+Values come from the environment: `AXON_HTTP__PORT=3100` sets `http.port`. A name that no field has is an error, with the
+nearest known names in its message, because pydantic-settings itself passes over misspelt variables in silence.
+"""
+
+import difflib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import ValidationError as _ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "AXON_"
+DELIMITER = "__"
+TRAINING_VARIABLES = {"AXON_DATA"}  # read by `training`; the environment of an engineer has both
+
+
+class SettingsError(ValueError):
+    """The environment does not describe a service: a name nobody knows, or a value out of bounds."""
+
+
+class Group(BaseModel):
+    """A group of settings."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Http(Group):
+    """The port and what a request may weigh."""
+
+    host: IPvAnyAddress = Field(default=IPvAnyAddress("0.0.0.0"), description="address to listen on")  # noqa: S104
+    port: Annotated[int, Field(ge=1, le=65535)] = Field(3000, description="TCP port of all doors")
+    workers: Annotated[int, Field(ge=0, le=256)] = Field(
+        0, description="worker processes; 0: one per core on CPU, one on a GPU"
+    )
+    max_body_bytes: PositiveInt = Field(10_000_000, description="largest request body, bytes")
+    max_images: PositiveInt = Field(1_024, description="most images, or gate rows, in a request")
+    timeout_ms: PositiveFloat = Field(
+        10_000, description="deadline of a request that names none in X-Request-Timeout-Ms, milliseconds"
+    )
+    drain_s: PositiveInt = Field(30, description="seconds that requests in flight have to finish after SIGTERM")
+
+
+class Models(Group):
+    """Which published models are served."""
+
+    root: Path = Field(Path("models/published"), description="folder of published models")
+    pins: dict[str, PositiveInt] = Field(
+        default_factory=dict, description='default versions other than the highest, as JSON: {"cnn": 1}'
+    )
+    keep: PositiveInt = Field(2, description="how many of the newest versions of a model are loaded")
+    required: tuple[str, ...] = Field(("cnn",), description="models without which the service is not ready, as JSON")
+
+
+class Inference(Group):
+    """How models are run."""
+
+    engine: Literal["auto", "onnx", "torch"] = Field("auto", description="auto: torch on a GPU, ONNX Runtime elsewhere")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run")
+    threads: Annotated[int, Field(ge=0, le=256)] = Field(
+        0, description="threads inside one operator; 0: cores divided by workers, at least 1"
+    )
+    max_batch_rows: PositiveInt = Field(256, description="most rows that run as one batch")
+    max_queue_rows: PositiveInt = Field(4_096, description="most rows that wait for one model; more is 429")
+    heartbeat_s: PositiveFloat = Field(10, description="not ready when an engine thread is silent for so many seconds")
+
+
+class Imaging(Group):
+    """What a picture may be."""
+
+    max_pixels: PositiveInt = Field(40_000_000, description="largest picture, pixels; larger ones are never decoded")
+
+
+class Log(Group):
+    """What is written to standard error, as JSON lines."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severity that is written")
+    access_sample: Annotated[NonNegativeFloat, Field(le=1)] = Field(
+        0.01, description="share of answered requests that are logged; server errors always are"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings. `Settings.load()` reads and checks the environment."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, frozen=True, extra="forbid", env_parse_none_str=None
+    )
+    http: Http = Http()
+    models: Models = Models()
+    inference: Inference = Inference()
+    imaging: Imaging = Imaging()
+    log: Log = Log()
+
+    @classmethod
+    def load(cls) -> "Settings":
+        """Reads the environment. Raises SettingsError that names every variable that is wrong and what it may be."""
+        refuse_unknown(os.environ)
+        try:
+            return cls()
+        except _ValidationError as error:
+            wrong = (f"{_variable(item['loc'])}: {item['msg']}, got {item['input']!r}" for item in error.errors())
+            raise SettingsError("; ".join(wrong)) from None
+
+
+def variables() -> Iterator[tuple[str, str]]:
+    """Every variable with its description."""
+    for group_name, group in Settings.model_fields.items():
+        assert isinstance(group.annotation, type)
+        assert issubclass(group.annotation, Group)
+        for name, field in group.annotation.model_fields.items():
+            yield _variable((group_name, name)), field.description or ""
+
+
+def refuse_unknown(environment: Mapping[str, str]) -> None:
+    """Raises SettingsError for an AXON_ variable that no setting has."""
+    known = {name for name, _ in variables()} | TRAINING_VARIABLES
+    for name in sorted(environment):
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            near = difflib.get_close_matches(name.upper(), known, n=3)
+            hint = f"did you mean {' or '.join(near)}?" if near else "docs/configuration.md lists every name"
+            raise SettingsError(f"{name} is not a setting; {hint}")
+
+
+def _variable(location: tuple[int | str, ...]) -> str:
+    return PREFIX + DELIMITER.join(str(part) for part in location[:2]).upper()
