@@ -1,0 +1,32 @@
+"""What a training run of a digit reader is made of: one frozen object, stored in the run's folder and the manifest."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+
+from training.augment import Augmentation
+
+
+class Recipe(BaseModel):
+    """Hyper-parameters of a digit reader: all that shapes its weights, but the seed and the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    network: str = Field(description="kind, of models.networks.NETWORKS")
+    config: dict[str, Any] = Field(default_factory=dict, description="of the network")
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    optimizer: Literal["sgd", "adamw"]
+    peak_rate: PositiveFloat = Field(description="highest learning rate of the one-cycle schedule")
+    warm_up: Annotated[float, Field(gt=0, lt=1)] = Field(0.25, description="share of the steps until the peak")
+    weight_decay: NonNegativeFloat
+    clip_norm: PositiveFloat = Field(1.0, description="longest gradient, as a Euclidean norm")
+    averaging: Annotated[float, Field(ge=0, lt=1)] = Field(description="decay of the averaged weights, per step")
+    augmentation: Augmentation = Augmentation()
+    max_examples: PositiveInt | None = Field(None, description="learn from so many only")
+    floor: Annotated[float, Field(ge=0, le=1)] = Field(description="publish nothing under this test accuracy")
+
+    def smoke(self) -> "Recipe":
+        """The same run in seconds, to see that it works."""
+        small = {"name": f"{self.name}-smoke", "epochs": 4, "batch_size": 64, "max_examples": 512}
+        return self.model_copy(update=small)
