@@ -1,4 +1,4 @@
-"""The published models by name and version: `<root>/<name>/<version>/`. Knows folders; `bundle` knows what is in them."""
+"""The published models by name and version: `<root>/<name>/<version>/`. Knows folders; `bundle` knows their files."""
 
 import re
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Repository:
         return numbers
 
     def default(self, name: str) -> int:
-        """The pinned version, or else the highest. Raises UnknownModel, or UnknownVersion for a pin that is not there."""
+        """The pinned version, or else the highest. Raises UnknownModel, or UnknownVersion for a pin without one."""
         versions = self.versions(name)
         return self._known(name, self._pins[name]) if name in self._pins else versions[-1]
 

@@ -20,7 +20,7 @@ Call sites raise; they write no status. `error` in the body is a sentence: what 
 
 import math
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 
@@ -30,8 +30,8 @@ JSON = "application/json"
 class AxonError(Exception):
     """An error with a public message. `detail` holds machine-readable particulars."""
 
-    status: ClassVar[int] = 500
-    code: ClassVar[str] = "internal_error"
+    status: int = 500
+    code: str = "internal_error"
 
     def __init__(self, message: str, *, detail: Sequence[Any] = (), retry_after_s: float | None = None) -> None:
         super().__init__(message)
@@ -45,9 +45,7 @@ class AxonError(Exception):
 
     def body(self, request_id: str) -> bytes:
         """The one error shape, as JSON."""
-        return orjson.dumps(
-            {"error": self.message, "code": self.code, "detail": self.detail, "request_id": request_id}
-        )
+        return orjson.dumps({"error": self.message, "code": self.code, "detail": self.detail, "request_id": request_id})
 
 
 class InvalidInput(AxonError):
@@ -125,10 +123,10 @@ ERRORS: tuple[type[AxonError], ...] = (
 class ForeignError(AxonError):
     """An error that another layer answered with (BentoML, Starlette), on its way into the one shape."""
 
-    def __init__(self, status: int, message: str, *, detail: Sequence[Any] = (), retry_after_s: float | None = None):
-        super().__init__(message, detail=detail, retry_after_s=retry_after_s)
-        self.status = status  # type: ignore[misc]
-        self.code = _CODES.get(status, "invalid_input" if status < 500 else "internal_error")  # type: ignore[misc]
+    def __init__(self, status: int, message: str, *, detail: Sequence[Any] = ()) -> None:
+        super().__init__(message, detail=detail)
+        self.status = status
+        self.code = _CODES.get(status, InvalidInput.code if status < 500 else AxonError.code)
 
 
 _CODES = {error.status: error.code for error in reversed(ERRORS)}

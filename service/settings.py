@@ -1,12 +1,13 @@
 """Every knob of the service: typed, bounded, documented, frozen. `docs/configuration.md` is generated from here.
 
-Values come from the environment: `AXON_HTTP__PORT=3100` sets `http.port`. A name that no field has is an error, with the
-nearest known names in its message, because pydantic-settings itself passes over misspelt variables in silence.
+Values come from the environment: `AXON_HTTP__PORT=3100` sets `http.port`. A name that no field has is an error that
+lists the nearest known names, because pydantic-settings itself passes over misspelt variables in silence.
 """
 
 import difflib
 import os
 from collections.abc import Iterator, Mapping
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -32,7 +33,7 @@ class Group(BaseModel):
 class Http(Group):
     """The port and what a request may weigh."""
 
-    host: IPvAnyAddress = Field(default=IPvAnyAddress("0.0.0.0"), description="address to listen on")  # noqa: S104
+    host: IPvAnyAddress = Field(default=IPv4Address("0.0.0.0"), description="address to listen on")  # noqa: S104
     port: Annotated[int, Field(ge=1, le=65535)] = Field(3000, description="TCP port of all doors")
     workers: Annotated[int, Field(ge=0, le=256)] = Field(
         0, description="worker processes; 0: one per core on CPU, one on a GPU"

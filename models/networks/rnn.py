@@ -15,10 +15,10 @@ class RecurrentConfig(BaseModel):
 
 
 class RecurrentReader(nn.Module):
-    """Reads a digit in 28 steps of a gated recurrent unit: standardised float32[N, 28, 28] -> logits float32[N, classes].
+    """Reads a digit in 28 gated recurrent steps: standardised float32[N, 28, 28] -> logits float32[N, classes].
 
-    Each step mixes one row with the memory of the rows above (Cho et al., arXiv:1406.1078). The classifier sees the last
-    memory, which knows the whole picture, and the strongest memory of each unit, which keeps what was seen in passing.
+    Each step mixes one row with the memory of the rows above (Cho et al., arXiv:1406.1078). The classifier sees the
+    last memory, which knows the whole picture, and each unit's strongest memory, which keeps what was seen in passing.
     """
 
     def __init__(self, config: RecurrentConfig) -> None:

@@ -1,0 +1,1 @@
+"""Runs models. Knows arrays and deadlines; knows neither HTTP nor JSON."""

@@ -1,0 +1,159 @@
+"""The loaded models. A model is READY only after its golden inputs gave the logits that were published with it.
+
+One that fails to load is listed as FAILED with its reason, while the others serve.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from safetensors.numpy import load as load_tensors
+
+from models.bundle import GOLDEN, Bundle
+from models.repository import Repository
+from service.errors import NotReady, UnknownModel
+from service.inference.batcher import Answer, Batcher, Observer
+from service.inference.engine import Engine, Rows, open_engine
+from service.settings import Inference, Models
+
+log = logging.getLogger(__name__)
+
+GOLDEN_TOLERANCE = 1e-3  # logits; float32 engines differ by about 1e-5, and a wrong weight by more than 1e-1
+
+
+class State(StrEnum):
+    """Where a version stands."""
+
+    READY = "READY"
+    FAILED = "FAILED"
+
+
+class GoldenMismatch(Exception):
+    """The engine does not give the logits that were published with the model."""
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model that serves: what was published, and the batcher in front of its engine."""
+
+    bundle: Bundle
+    batcher: Batcher
+    platform: str
+    load_s: float
+
+    @property
+    def name(self) -> str:
+        return self.bundle.manifest.name
+
+    @property
+    def version(self) -> int:
+        return self.bundle.manifest.version
+
+    async def infer(self, rows: Rows, deadline: float) -> Answer:
+        """Logits of validated rows; see Batcher.submit for deadlines and errors."""
+        return await self.batcher.submit(rows, deadline)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A published version as this process has it; `model` is None unless READY, `reason` None unless FAILED."""
+
+    name: str
+    version: int
+    is_default: bool
+    state: State
+    reason: str | None = None
+    model: LoadedModel | None = None
+
+
+class Catalog:
+    """Loads what is published and hands out models by name and version."""
+
+    def __init__(self, models: Models, inference: Inference, threads: int) -> None:
+        self._repository = Repository(models.root, models.pins)
+        self._models = models
+        self._inference = inference
+        self._threads = threads
+        self._entries: dict[tuple[str, int], Entry] = {}
+        self._defaults: dict[str, int] = {}
+
+    def load(self, observe: Callable[[str], Observer] = lambda _: Observer()) -> None:
+        """Loads the newest versions of every model, and the pinned ones. Called on the event loop, before serving."""
+        for name in self._repository.names():
+            versions = self._repository.versions(name)
+            pinned = self._models.pins.get(name)
+            self._defaults[name] = pinned or versions[-1]
+            for version in sorted({*versions[-self._models.keep :], self._defaults[name]}):
+                self._entries[name, version] = self._load(name, version, observe(name))
+
+    def entries(self) -> Iterator[Entry]:
+        """Every version, by name and version."""
+        return (self._entries[key] for key in sorted(self._entries))
+
+    def ready(self) -> Iterator[LoadedModel]:
+        """The models that serve."""
+        return (entry.model for entry in self.entries() if entry.model)
+
+    def entry(self, name: str, version: int | None = None) -> Entry:
+        """A version, the default if None. Raises UnknownModel."""
+        if name not in self._defaults:
+            raise UnknownModel(f"there is no model {name!r}; available: {', '.join(self._defaults) or 'none'}")
+        number = version or self._defaults[name]
+        if (name, number) not in self._entries:
+            loaded = ", ".join(str(known) for known_name, known in sorted(self._entries) if known_name == name)
+            raise UnknownModel(f"model {name!r} has no version {number} here; available: {loaded}")
+        return self._entries[name, number]
+
+    def get(self, name: str, version: int | None = None) -> LoadedModel:
+        """A model that serves. Raises UnknownModel, or NotReady for one that failed to load."""
+        entry = self.entry(name, version)
+        if entry.model is None:
+            raise NotReady(f"model {name!r} version {entry.version} failed to load", retry_after_s=30)
+        return entry.model
+
+    def why_not_ready(self) -> str | None:
+        """None when every required model serves and every engine thread answered lately; else the reason."""
+        for name in self._models.required:
+            if name not in self._defaults or self.entry(name).model is None:
+                return f"required model {name} is not loaded"
+        for model in self.ready():
+            if model.batcher.heartbeat_age_s > self._inference.heartbeat_s:
+                return f"the engine of model {model.name} does not answer"
+        return None
+
+    async def close(self, drain_s: float) -> None:
+        """Lets every batcher finish what it has accepted."""
+        for model in self.ready():
+            await model.batcher.close(drain_s)
+
+    def _load(self, name: str, version: int, observer: Observer) -> Entry:
+        is_default = self._defaults[name] == version
+        try:
+            model = self._open(name, version, observer)
+        except Exception as error:  # whatever is wrong with one bundle must not stop the others
+            log.error("model_failed name=%s version=%d", name, version, exc_info=error)
+            return Entry(name, version, is_default, State.FAILED, reason=f"{type(error).__name__}: {error}")
+        log.info("model_ready name=%s version=%d platform=%s seconds=%.3f", name, version, model.platform, model.load_s)
+        return Entry(name, version, is_default, State.READY, model=model)
+
+    def _open(self, name: str, version: int, observer: Observer) -> LoadedModel:
+        began = time.monotonic()
+        bundle = self._repository.open(name, version)
+        engine = open_engine(bundle, self._inference, self._threads)
+        check_golden(engine, bundle)
+        batcher = Batcher(name, engine, self._inference.max_batch_rows, self._inference.max_queue_rows, observer)
+        return LoadedModel(bundle, batcher, engine.platform, time.monotonic() - began)
+
+
+def check_golden(engine: Engine, bundle: Bundle) -> None:
+    """Runs the golden inputs at batch 1 and together, which warms the engine up too. Raises GoldenMismatch."""
+    golden = load_tensors(bundle.files[GOLDEN])
+    inputs, expected = golden["inputs"], golden["logits"]
+    together = engine.predict(inputs)
+    alone = engine.predict(inputs[:1])
+    difference = max(float(np.abs(together - expected).max()), float(np.abs(alone - expected[:1]).max()))
+    if not difference <= GOLDEN_TOLERANCE:  # a NaN is no match either
+        raise GoldenMismatch(f"golden logits differ by up to {difference:.3g}, allowed is {GOLDEN_TOLERANCE:g}")

@@ -1,0 +1,61 @@
+"""The engine contract: runs one model. ONNX Runtime is the CPU engine, torch the GPU engine; both keep this contract.
+
+`predict` is synchronous and called from one thread per engine. It takes any number of rows from one up; what it answers
+for a row does not depend on the rows beside it, within float tolerance.
+"""
+
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bundle import Bundle
+from service.settings import Inference
+
+Rows = NDArray[Any]  # uint8[N, 28, 28] for digits, float32[N, 2] for gates
+Logits = NDArray[np.float32]  # float32[N, classes]
+
+_GPU_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # Linux; Windows' Linux subsystem
+
+
+class Engine(Protocol):
+    """Runs one model."""
+
+    platform: str  # what runs it, for people: "onnxruntime-cpu"
+
+    def predict(self, rows: Rows) -> Logits:
+        """Logits of the rows, unscaled by any temperature."""
+        ...
+
+
+def open_engine(bundle: Bundle, settings: Inference, threads: int) -> Engine:
+    """The engine that the settings ask for. `auto` takes torch where a GPU is, else ONNX Runtime."""
+    if _choose(settings) == "torch":
+        from service.inference.torch_engine import TorchEngine  # the ONNX path stays free of torch: 130 MB, not 740
+
+        return TorchEngine(bundle, settings.device, threads)
+    from service.inference.onnx_engine import OnnxEngine
+
+    return OnnxEngine(bundle, threads)
+
+
+def on_gpu(settings: Inference) -> bool:
+    """Whether models run on a GPU; without importing torch where none can be."""
+    if settings.device == "auto":
+        return settings.engine != "onnx" and any(path.exists() for path in _GPU_DRIVERS) and _torch_sees_a_gpu()
+    return settings.device == "cuda"
+
+
+def _choose(settings: Inference) -> str:
+    if settings.engine == "auto":
+        return "torch" if on_gpu(settings) else "onnx"
+    return settings.engine
+
+
+def _torch_sees_a_gpu() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return torch.cuda.is_available()

@@ -1,0 +1,27 @@
+"""The CPU engine: ONNX Runtime on the bundle's own graph, which holds its preprocessing."""
+
+import onnxruntime as ort
+
+from models.bundle import ONNX, Bundle
+from service.inference.engine import Logits, Rows
+
+ort.set_default_logger_severity(3)  # errors only; a container without a GPU makes it warn at every start
+
+
+class OnnxEngine:
+    """Runs `model.onnx` on the CPU."""
+
+    platform = "onnxruntime-cpu"
+
+    def __init__(self, bundle: Bundle, threads: int) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # an idle worker costs no CPU
+        self._session = ort.InferenceSession(bundle.files[ONNX], options, providers=["CPUExecutionProvider"])
+        self._input = bundle.manifest.input.name
+        self._outputs = [bundle.manifest.output.name]
+
+    def predict(self, rows: Rows) -> Logits:
+        logits: Logits = self._session.run(self._outputs, {self._input: rows})[0]
+        return logits
