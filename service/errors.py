@@ -19,7 +19,7 @@ Call sites raise; they write no status. `error` in the body is a sentence: what 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -33,15 +33,25 @@ class AxonError(Exception):
     status: int = 500
     code: str = "internal_error"
 
-    def __init__(self, message: str, *, detail: Sequence[Any] = (), retry_after_s: float | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        detail: Sequence[Any] = (),
+        retry_after_s: float | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.message = message
         self.detail = list(detail)
         self.retry_after_s = retry_after_s
+        self._headers = dict(headers or {})
 
     def headers(self) -> dict[str, str]:
-        """Headers that belong to the error: whole seconds to wait, at least one, where waiting helps."""
-        return {} if self.retry_after_s is None else {"retry-after": str(max(1, math.ceil(self.retry_after_s)))}
+        """Headers that belong to the error; Retry-After, in whole seconds and at least one, where waiting helps."""
+        if self.retry_after_s is None:
+            return self._headers
+        return {**self._headers, "retry-after": str(max(1, math.ceil(self.retry_after_s)))}
 
     def body(self, request_id: str) -> bytes:
         """The one error shape, as JSON."""

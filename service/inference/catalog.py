@@ -97,6 +97,10 @@ class Catalog:
         """The models that serve."""
         return (entry.model for entry in self.entries() if entry.model)
 
+    def defaults(self) -> Iterator[LoadedModel]:
+        """The default version of every model, where it serves."""
+        return (entry.model for entry in self.entries() if entry.model and entry.is_default)
+
     def entry(self, name: str, version: int | None = None) -> Entry:
         """A version, the default if None. Raises UnknownModel."""
         if name not in self._defaults:
@@ -109,9 +113,12 @@ class Catalog:
 
     def get(self, name: str, version: int | None = None) -> LoadedModel:
         """A model that serves. Raises UnknownModel, or NotReady for one that failed to load."""
-        entry = self.entry(name, version)
+        return self.serving(self.entry(name, version))
+
+    def serving(self, entry: Entry) -> LoadedModel:
+        """The model of an entry. Raises NotReady for one that failed to load."""
         if entry.model is None:
-            raise NotReady(f"model {name!r} version {entry.version} failed to load", retry_after_s=30)
+            raise NotReady(f"model {entry.name!r} version {entry.version} failed to load", retry_after_s=30)
         return entry.model
 
     def why_not_ready(self) -> str | None:

@@ -1,0 +1,82 @@
+"""Reads request bodies within bounds: of bytes, and of time."""
+
+import asyncio
+import time
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive
+
+from service.errors import DeadlineExceeded, InvalidInput, TooLarge
+
+TIMEOUT_HEADER = "x-request-timeout-ms"
+MAX_TIMEOUT_MS = 600_000.0
+
+
+class BoundedReceive:
+    """An ASGI receive that raises TooLarge once a body has more than `max_bytes`."""
+
+    def __init__(self, receive: Receive, max_bytes: int) -> None:
+        self._receive = receive
+        self._left = self._max_bytes = max_bytes
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._left -= len(message.get("body", b""))
+            if self._left < 0:
+                raise too_large(self._max_bytes)
+        return message
+
+
+def too_large(max_bytes: int, declared: int | None = None) -> TooLarge:
+    """The error for a body over the bound."""
+    got = "more" if declared is None else f"{declared} bytes"
+    return TooLarge(f"the request body may have {max_bytes} bytes, got {got}")
+
+
+def deadline_of(request: Request, default_ms: float) -> float:
+    """When the answer is due (`time.monotonic`), from X-Request-Timeout-Ms or the default. Raises InvalidInput."""
+    given = request.headers.get(TIMEOUT_HEADER)
+    if given is None:
+        return time.monotonic() + default_ms / 1e3
+    try:
+        timeout_ms = float(given)
+    except ValueError:
+        timeout_ms = 0.0
+    if not 0 < timeout_ms <= MAX_TIMEOUT_MS:
+        raise InvalidInput(f"X-Request-Timeout-Ms must be above 0 and at most {MAX_TIMEOUT_MS:.0f}, got {given!r}")
+    return time.monotonic() + timeout_ms / 1e3
+
+
+async def read_bytes(request: Request, deadline: float) -> bytes:
+    """The whole body. Raises TooLarge (from the bounded receive), DeadlineExceeded, ClientDisconnect."""
+    try:
+        async with asyncio.timeout(deadline - time.monotonic()):
+            return await request.body()
+    except TimeoutError:
+        raise DeadlineExceeded("the deadline passed before the request body had arrived") from None
+
+
+async def read_parts(request: Request, deadline: float, name: str, max_parts: int) -> list[bytes]:
+    """The parts of a multipart form that are called `name`, in order.
+
+    Raises InvalidInput for a malformed form, a part of another name or too many parts; else as read_bytes.
+    """
+    try:
+        async with (
+            asyncio.timeout(deadline - time.monotonic()),
+            request.form(max_files=max_parts, max_fields=max_parts, max_part_size=request.state.max_body_bytes) as form,
+        ):
+            strangers = sorted(set(form) - {name})
+            if strangers:
+                raise InvalidInput(f"a form has parts called {name!r} alone, got {strangers[0]!r}")
+            return [await part.read() if isinstance(part, UploadFile) else part.encode() for part in form.getlist(name)]
+    except TimeoutError:
+        raise DeadlineExceeded("the deadline passed before the request body had arrived") from None
+    except MultiPartException as error:
+        raise InvalidInput(f"the multipart form is malformed: {error.message}") from None
+
+
+__all__ = ["BoundedReceive", "ClientDisconnect", "deadline_of", "read_bytes", "read_parts", "too_large"]

@@ -1,0 +1,102 @@
+"""POST /v1/digits: pictures in, predictions out."""
+
+import time
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.doors import body, intake
+from service.doors.intake import Images
+from service.doors.rest.exchange import Parser, answer, flag, parse_query, reference, version, whole
+from service.errors import JSON, InvalidInput, NotAnImage
+from service.inference.pipeline import DigitsResult, Pipeline
+from service.settings import Settings
+
+DEFAULT_MODEL = "cnn"
+DEFAULT_TOP_K = 3
+PICTURES = ("png", "jpeg", "webp", "bmp", "tiff", "gif")
+IMAGE_TYPES = (*(f"image/{picture}" for picture in PICTURES), "application/octet-stream")
+FORM = "multipart/form-data"
+PART = "image"
+
+_QUERY: dict[str, Parser] = {
+    "model": str,
+    "version": version,
+    "top_k": whole("top_k", 1, 10),
+    "explain": flag("explain"),
+}
+
+
+class Digits:
+    """The handler of the busiest route, and what it shares with the Bento door."""
+
+    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+        self._pipeline = pipeline
+        self._http = settings.http
+        self._max_pixels = settings.imaging.max_pixels
+
+    async def read(self, request: Request) -> Response:
+        """Reads one or many pictures, in whichever form they come."""
+        deadline = body.deadline_of(request, self._http.timeout_ms)
+        options = parse_query(request, _QUERY)
+        images = await self._images(request, deadline)
+        document = await self.predict(images, deadline, request.state.request_id, **options)
+        began = time.perf_counter()
+        response = answer(document)
+        self._pipeline.observe_stage(document["model"]["name"], "encode", time.perf_counter() - began)
+        return response
+
+    async def predict(
+        self,
+        images: Images,
+        deadline: float,
+        request_id: str,
+        model: str = DEFAULT_MODEL,
+        version: int | None = None,
+        top_k: int = DEFAULT_TOP_K,
+        explain: bool = False,
+    ) -> dict[str, Any]:
+        """The whole answer for images that are checked. Raises UnknownModel, NotReady, Overloaded, DeadlineExceeded."""
+        reader = self._pipeline.reader(model, version)
+        self._pipeline.observe_stage(model, "decode", images.decode_s)
+        self._pipeline.observe_stage(model, "normalise", images.normalise_s)
+        result = await self._pipeline.read(images.images, reader, top_k, deadline)
+        if explain:
+            for prediction, image in zip(result.predictions, images.images, strict=True):
+                prediction["image"] = image
+        return {
+            "predictions": result.predictions,
+            "model": reference(reader),
+            "timing_ms": _timing(images, result),
+            "request_id": request_id,
+        }
+
+    async def from_items(self, items: Any) -> Images:
+        """Images of a JSON list. Raises what intake raises."""
+        return await intake.digits_from_items(intake.count(items, "images", self._http.max_images), self._max_pixels)
+
+    async def _images(self, request: Request, deadline: float) -> Images:
+        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if media_type == JSON:
+            document = intake.parse_json(await body.read_bytes(request, deadline))
+            return await self.from_items(intake.member(document, "images"))
+        if media_type == FORM:
+            files = await body.read_parts(request, deadline, PART, self._http.max_images)
+            if not files:
+                raise InvalidInput(f'the form must have one or more parts called "{PART}", got none')
+            return await intake.digits_from_files(files, self._max_pixels)
+        if media_type in IMAGE_TYPES:
+            return await intake.digits_from_files([await body.read_bytes(request, deadline)], self._max_pixels)
+        allowed = ", ".join((*IMAGE_TYPES, FORM, JSON))
+        raise NotAnImage(f"Content-Type must be one of {allowed}; got {media_type or 'none'}")
+
+
+def _timing(images: Images, result: DigitsResult) -> dict[str, float]:
+    stages = {
+        "decode": images.decode_s,
+        "normalise": images.normalise_s,
+        "queue": result.answer.queue_s,
+        "compute": result.answer.compute_s,
+    }
+    return {stage: round(seconds * 1e3, 3) for stage, seconds in stages.items()}

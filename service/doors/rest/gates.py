@@ -1,0 +1,92 @@
+"""/v1/gates: truth tables, weights and decision surfaces of the logic gates, and their outputs for any inputs."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import load as load_tensors
+from starlette.requests import Request
+from starlette.responses import Response
+
+from models.bundle import WEIGHTS
+from service.doors import body, intake
+from service.doors.rest.exchange import answer, parse_query, reference
+from service.inference.catalog import LoadedModel
+from service.inference.pipeline import GATE_PREFIX, Pipeline
+from service.settings import Settings
+
+CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
+SURFACE_AXIS = np.linspace(-0.5, 1.5, 41)  # half a unit around the truth table, in steps of 0.05
+
+
+class Gates:
+    """The handlers of the gates' routes."""
+
+    def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
+        self._pipeline = pipeline
+        self._http = settings.http
+
+    async def every(self, request: Request) -> Response:
+        """Each gate with its truth table."""
+        deadline = body.deadline_of(request, self._http.timeout_ms)
+        parse_query(request, {})
+        models = [model for model in self._pipeline.catalog.defaults() if model.name.startswith(GATE_PREFIX)]
+        gates = [await self._summary(model, deadline) for model in models]
+        return answer({"gates": gates, "request_id": request.state.request_id})
+
+    async def describe(self, request: Request) -> Response:
+        """One gate: truth table, weights, and the decision surface as probabilities over a square."""
+        deadline = body.deadline_of(request, self._http.timeout_ms)
+        parse_query(request, {})
+        model = self._pipeline.gate(request.path_params["gate"])
+        summary = await self._summary(model, deadline)
+        details = {
+            "weights": load_tensors(model.bundle.files[WEIGHTS]),
+            "decision_surface": await self._surface(model, deadline),
+            "request_id": request.state.request_id,
+        }
+        return answer(summary | details)
+
+    async def fire(self, request: Request) -> Response:
+        """Outputs for rows of inputs."""
+        deadline = body.deadline_of(request, self._http.timeout_ms)
+        parse_query(request, {})
+        rows = intake.member(intake.parse_json(await body.read_bytes(request, deadline)), "inputs")
+        return answer(await self.evaluate(request.path_params["gate"], rows, deadline, request.state.request_id))
+
+    async def evaluate(self, gate: str, rows: Any, deadline: float, request_id: str) -> dict[str, Any]:
+        """The whole answer for rows that are not checked yet. Raises what intake and the pipeline raise."""
+        model = self._pipeline.gate(gate)
+        width = model.bundle.manifest.input.shape[-1]
+        inputs = intake.gate_rows(intake.count(rows, "inputs", self._http.max_images), width)
+        result = await self._pipeline.fire(inputs, model, deadline)
+        outputs = _outputs(result.probabilities)
+        return {"outputs": outputs, "model": reference(model), "request_id": request_id}
+
+    async def _summary(self, model: LoadedModel, deadline: float) -> dict[str, Any]:
+        result = await self._pipeline.fire(CORNERS, model, deadline)
+        table = [
+            {"inputs": corner, **output}
+            for corner, output in zip(CORNERS.astype(int).tolist(), _outputs(result.probabilities), strict=True)
+        ]
+        network = model.bundle.manifest.network
+        return {
+            "gate": model.name.removeprefix(GATE_PREFIX),
+            "network": network.kind,
+            "parameters": network.parameters,
+            "truth_table": table,
+            "model": reference(model),
+        }
+
+    async def _surface(self, model: LoadedModel, deadline: float) -> dict[str, Any]:
+        """Probabilities over `axis` x `axis`: `probability[j][i]` belongs to inputs (axis[i], axis[j])."""
+        first, second = np.meshgrid(SURFACE_AXIS, SURFACE_AXIS)
+        points = np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32)
+        result = await self._pipeline.fire(points, model, deadline)
+        square = result.probabilities.reshape(first.shape).round(4)
+        return {"axis": SURFACE_AXIS.round(2), "probability": square}
+
+
+def _outputs(probabilities: NDArray[np.float64]) -> list[dict[str, Any]]:
+    """The neuron fires where its probability is above one half."""
+    return [{"output": int(value > 0.5), "probability": value} for value in probabilities.tolist()]

@@ -1,0 +1,107 @@
+"""What every door calls with validated arrays: core and post. Knows models and deadlines, neither HTTP nor JSON."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.errors import UnknownModel
+from service.inference.batcher import Answer
+from service.inference.catalog import Catalog, LoadedModel
+from service.inference.predictions import read_digits, sigmoid
+from service.telemetry import metrics
+from service.telemetry.quality import Quality
+
+GATE_PREFIX = "gate-"
+
+
+class DigitsResult(NamedTuple):
+    """Predictions in the order of the images, who made them, and the engine's answer with its times."""
+
+    predictions: list[dict[str, Any]]
+    model: LoadedModel
+    answer: Answer
+
+
+class GateResult(NamedTuple):
+    """Firing probabilities float64[N], and which gate gave them."""
+
+    probabilities: NDArray[np.float64]
+    model: LoadedModel
+
+
+class Pipeline:
+    """Reads digits and evaluates gates with the models of a catalog."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self.catalog = catalog
+        self._quality: dict[tuple[str, int], Quality] = {}
+        self._inflight = {model.name: metrics.INFLIGHT.labels(model.name) for model in catalog.ready()}
+        self._stages: dict[tuple[str, str], Any] = {}
+
+    def reader(self, name: str, version: int | None = None) -> LoadedModel:
+        """A digit reader. Raises UnknownModel, also for a gate, and NotReady."""
+        model = self.catalog.get(name, version)
+        if name.startswith(GATE_PREFIX):
+            readers = ", ".join(sorted({other.name for other in self.catalog.ready()} - self._gate_names()))
+            raise UnknownModel(f"model {name!r} is a gate and reads no digits; available: {readers}")
+        return model
+
+    def gate(self, gate: str) -> LoadedModel:
+        """A gate by its short name, such as `xor`. Raises UnknownModel and NotReady."""
+        known = [name.removeprefix(GATE_PREFIX) for name in sorted(self._gate_names())]
+        if gate not in known:
+            raise UnknownModel(f"there is no gate {gate!r}; available: {', '.join(known) or 'none'}")
+        return self.catalog.get(GATE_PREFIX + gate)
+
+    async def read(self, images: NDArray[np.uint8], model: LoadedModel, top_k: int, deadline: float) -> DigitsResult:
+        """Reads uint8[N, 28, 28], N >= 1. Raises what Batcher.submit raises."""
+        with self._flight(model.name):
+            answer = await model.infer(images, deadline)
+        predictions = read_digits(images, answer.logits, model.bundle.manifest, top_k)
+        self._observe(model.name, answer)
+        self._quality_of(model).record(images, predictions)
+        return DigitsResult(predictions, model, answer)
+
+    async def fire(self, inputs: NDArray[np.float32], model: LoadedModel, deadline: float) -> GateResult:
+        """Evaluates a gate on float32[N, 2], N >= 1. Raises what Batcher.submit raises."""
+        with self._flight(model.name):
+            answer = await model.infer(inputs, deadline)
+        self._observe(model.name, answer)
+        return GateResult(sigmoid(answer.logits)[:, 0], model)
+
+    def observe_stage(self, model: str, stage: str, seconds: float) -> None:
+        """Counts the time of a stage that a door does itself: decode, normalise, encode."""
+        series = self._stages.get((model, stage))
+        if series is None:
+            series = self._stages[model, stage] = metrics.STAGE_DURATION.labels(model, stage)
+        series.observe(seconds)
+
+    def flush(self) -> None:
+        """Counts what quality signals have gathered."""
+        for quality in self._quality.values():
+            quality.flush()
+
+    def _gate_names(self) -> set[str]:
+        return {entry.name for entry in self.catalog.entries() if entry.name.startswith(GATE_PREFIX)}
+
+    def _observe(self, model: str, answer: Answer) -> None:
+        self.observe_stage(model, "queue", answer.queue_s)
+        self.observe_stage(model, "compute", answer.compute_s)
+
+    def _quality_of(self, model: LoadedModel) -> Quality:
+        key = model.name, model.version
+        if key not in self._quality:
+            self._quality[key] = Quality(*key)
+        return self._quality[key]
+
+    @contextmanager
+    def _flight(self, model: str) -> Iterator[None]:
+        gauge = self._inflight[model]
+        gauge.inc()
+        try:
+            yield
+        finally:
+            gauge.dec()

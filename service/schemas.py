@@ -1,0 +1,163 @@
+"""JSON in and out, as types with examples. The OpenAPI document and the Bento door's schema are made from these.
+
+They describe; `doors.intake` checks, which is faster and says in a sentence what is wrong.
+"""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.errors import ERRORS
+from service.inference.catalog import State
+from service.inference.predictions import REASONS
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Pixels = Annotated[list[list[Annotated[float, Field(ge=0, le=255)]]], Field(min_length=28, max_length=28)]
+ImageText = Annotated[str, Field(description="base64 text or a data URL of a PNG, JPEG, WebP, BMP, TIFF or GIF")]
+
+Reason = Annotated[str, Field(json_schema_extra={"enum": list(REASONS)})]
+Code = Annotated[str, Field(json_schema_extra={"enum": [error.code for error in ERRORS]})]
+
+
+class Shape(BaseModel):
+    """A JSON object without other keys."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ModelReference(Shape):
+    """Which model answered; the hash is that of its manifest, which holds every other hash."""
+
+    name: str = Field(examples=["cnn"])
+    version: int = Field(examples=[1])
+    sha256: str
+
+
+class DigitsRequest(Shape):
+    """Pictures as text, or 28x28 arrays in MNIST's format: 0 is paper, 255 is ink. They may be mixed."""
+
+    images: list[ImageText | Pixels] = Field(min_length=1, max_length=1024)
+
+
+class Candidate(Shape):
+    """A digit and its calibrated probability."""
+
+    digit: int = Field(ge=0, le=9, examples=[7])
+    probability: Probability = Field(examples=[0.9991])
+
+
+class Prediction(Shape):
+    """The best guess, how sure the model is, and whether it should be believed."""
+
+    digit: int | None = Field(description="null where there is no ink", examples=[7])
+    confidence: Probability = Field(description="calibrated probability of the best guess", examples=[0.9991])
+    top: list[Candidate] = Field(description="the `top_k` likeliest digits, best first")
+    accepted: bool = Field(description="false where the reading was refused")
+    reason: Reason | None = Field(description="why it was refused", examples=[None])
+    image: list[list[int]] | None = Field(None, description="with `explain=true`: the 28x28 image that the model saw")
+
+
+class Timing(Shape):
+    """Milliseconds of the request in each stage."""
+
+    decode: float
+    normalise: float
+    queue: float
+    compute: float
+
+
+class DigitsAnswer(Shape):
+    """Predictions in the order of the images."""
+
+    predictions: list[Prediction]
+    model: ModelReference
+    timing_ms: Timing
+    request_id: str
+
+
+class GateRequest(Shape):
+    """Rows of inputs, each number from 0 (off) to 1 (on)."""
+
+    inputs: list[list[Probability]] = Field(min_length=1, max_length=1024, examples=[[[0, 0], [0, 1], [1, 0], [1, 1]]])
+
+
+class GateOutput(Shape):
+    """1 where the neuron fires."""
+
+    output: Literal[0, 1]
+    probability: Probability
+
+
+class GateAnswer(Shape):
+    """Outputs in the order of the rows."""
+
+    outputs: list[GateOutput]
+    model: ModelReference
+    request_id: str
+
+
+class TruthRow(GateOutput):
+    """A corner of the truth table."""
+
+    inputs: list[int]
+
+
+class Gate(Shape):
+    """A gate and its truth table, evaluated now."""
+
+    gate: str = Field(examples=["xor"])
+    network: str = Field(examples=["two_layer"])
+    parameters: int
+    truth_table: list[TruthRow]
+    model: ModelReference
+
+
+class Gates(Shape):
+    gates: list[Gate]
+    request_id: str
+
+
+class DecisionSurface(Shape):
+    """`probability[j][i]` belongs to the inputs `(axis[i], axis[j])`."""
+
+    axis: list[float]
+    probability: list[list[Probability]]
+
+
+class GateDetails(Gate):
+    """A gate with its weights by name, and its decision surface."""
+
+    weights: dict[str, Any]
+    decision_surface: DecisionSurface
+    request_id: str
+
+
+class Listing(Shape):
+    """A published version as this server has it."""
+
+    name: str
+    version: int
+    state: State
+    default: bool
+    reason: str | None = Field(description="why it failed to load")
+    sha256: str | None
+    platform: str | None = Field(examples=["onnxruntime-cpu"])
+
+
+class Listings(Shape):
+    models: list[Listing]
+    request_id: str
+
+
+class ListingWithManifest(Listing):
+    manifest: dict[str, Any] | None
+    request_id: str
+
+
+class Error(Shape):
+    """Every failure of every route: a sentence, a code of a closed set, particulars, and the request's id."""
+
+    error: str = Field(examples=["images[0] must be 28 rows of 28 numbers, got 27 rows"])
+    code: Code
+    detail: list[Any]
+    request_id: str

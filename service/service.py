@@ -1,0 +1,143 @@
+"""The composition root: settings -> catalog -> pipeline -> doors; start and stop; and the Bento door.
+
+BentoML gives worker processes, their socket and their lifecycle. It reads workers and timeouts when this module is
+imported, so the settings are read here, once, and nowhere else.
+"""
+
+import asyncio
+import contextlib
+import gc
+import os
+import time
+from collections.abc import Awaitable
+from typing import Any
+
+import bentoml
+from starlette.responses import Response
+from starlette.types import ASGIApp
+
+from service.doors import rest
+from service.doors.front import FAILURE, FrontDoor
+from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, Digits
+from service.doors.rest.exchange import answer
+from service.doors.rest.gates import Gates
+from service.errors import AxonError
+from service.inference.catalog import Catalog
+from service.inference.engine import on_gpu
+from service.inference.pipeline import Pipeline
+from service.schemas import DigitsAnswer, GateAnswer, ImageText, Pixels, Probability
+from service.settings import Settings
+from service.telemetry import access_log, metrics, pulse
+
+SETTINGS = Settings.load()
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+WORKERS = SETTINGS.http.workers or (1 if on_gpu(SETTINGS.inference) else CORES)
+THREADS = SETTINGS.inference.threads or max(1, CORES // WORKERS)
+
+
+class House:
+    """Everything behind the front door of one worker."""
+
+    routes: ASGIApp
+    digits: Digits
+    gates: Gates
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.max_body_bytes = settings.http.max_body_bytes
+        self.access_log = access_log.AccessLog(settings.log.access_sample)
+
+    async def open(self) -> None:
+        """Loads the models and opens the doors."""
+        self._log = access_log.start(self.settings.log)
+        self.catalog = Catalog(self.settings.models, self.settings.inference, THREADS)
+        self.catalog.load(metrics.BatchMetrics)
+        for entry in self.catalog.entries():
+            metrics.record_model(entry)
+        pipeline = Pipeline(self.catalog)
+        self.digits = Digits(pipeline, self.settings)
+        self.gates = Gates(pipeline, self.settings)
+        self.routes = rest.router(pipeline, self.digits, self.gates)
+        self._pulse = asyncio.create_task(pulse.beat_forever(self.catalog, pipeline.flush))
+        gc.collect()
+        gc.freeze()  # what is loaded lives as long as the process; full collections over it are the long tail
+
+    async def close(self) -> None:
+        """Finishes what was accepted, then stops."""
+        await self.catalog.close(self.settings.http.drain_s)
+        self._pulse.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._pulse
+        self._log.stop()
+
+    def deadline(self) -> float:
+        """When a request that names no deadline is due."""
+        return time.monotonic() + self.settings.http.timeout_ms / 1e3
+
+
+HOUSE = House(SETTINGS)
+
+
+@bentoml.service(
+    name="axon",
+    workers=WORKERS,
+    traffic={"timeout": 3600},  # a distant backstop; deadlines are the batcher's
+    metrics={"enabled": False},  # these would label the raw path
+    logging={"access": {"enabled": False}},
+    tracing={"excluded_urls": [".*"]},
+    http={"host": str(SETTINGS.http.host), "port": SETTINGS.http.port},
+)
+class Axon:
+    """Reads handwritten digits and evaluates logic gates."""
+
+    @bentoml.on_startup
+    async def open(self) -> None:
+        """Called by BentoML before the worker accepts connections."""
+        await HOUSE.open()
+
+    @bentoml.on_shutdown
+    async def close(self) -> None:
+        """Called by BentoML when the last request in flight has been answered."""
+        await HOUSE.close()
+
+    @bentoml.api
+    async def classify(
+        self,
+        images: list[ImageText | Pixels],
+        model: str = DEFAULT_MODEL,
+        top_k: int = DEFAULT_TOP_K,
+        ctx: bentoml.Context = None,  # type: ignore[assignment]  # BentoML fills it in
+    ) -> DigitsAnswer:
+        """Reads pictures: base64 text or 28x28 arrays, never addresses of any."""
+        request_id = ctx.request.state.request_id
+        checked = HOUSE.digits.from_items(images)
+        return await _said(ctx, _classify(checked, request_id, model, top_k))
+
+    @bentoml.api
+    async def gate(
+        self,
+        gate: str,
+        inputs: list[list[Probability]],
+        ctx: bentoml.Context = None,  # type: ignore[assignment]
+    ) -> GateAnswer:
+        """Evaluates a gate: and, or, nand, nor, xor, xnor."""
+        deadline = HOUSE.deadline()
+        return await _said(ctx, HOUSE.gates.evaluate(gate, inputs, deadline, ctx.request.state.request_id))
+
+
+async def _classify(checked: Awaitable[Any], request_id: str, model: str, top_k: int) -> dict[str, Any]:
+    deadline = HOUSE.deadline()
+    return await HOUSE.digits.predict(await checked, deadline, request_id, model=model, top_k=top_k)
+
+
+async def _said(ctx: bentoml.Context, document: Awaitable[dict[str, Any]]) -> Any:
+    """The document as a response, which spares BentoML's costly output schema; an error goes to the front door."""
+    try:
+        return answer(await document)
+    except AxonError as error:
+        setattr(ctx.request.state, FAILURE, error)
+        ctx.response.status_code = error.status
+        return Response()
+
+
+Axon.add_asgi_middleware(FrontDoor, house=HOUSE)  # type: ignore[attr-defined]  # the decorator's own

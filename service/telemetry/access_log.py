@@ -1,0 +1,64 @@
+"""Logs as JSON lines on standard error, written by a thread of their own so that no request waits for a pipe."""
+
+import logging
+import queue
+import random
+import sys
+import time
+from logging.handlers import QueueHandler, QueueListener
+
+import orjson
+
+from service.settings import Log
+
+_access = logging.getLogger("axon.access")
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line: time, level, logger, event, and what the record carries in `fields`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created)) + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+class _WholeRecords(QueueHandler):
+    """Hands records over unformatted; the listener's thread does the formatting."""
+
+    def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
+        return record
+
+
+def start(settings: Log) -> QueueListener:
+    """Routes Axon's loggers through a queue to standard error. The caller stops the listener."""
+    writer = logging.StreamHandler(sys.stderr)
+    writer.setFormatter(JsonLines())
+    records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    for name in ("axon", "service"):
+        logger = logging.getLogger(name)
+        logger.setLevel(settings.level)
+        logger.handlers = [_WholeRecords(records)]
+        logger.propagate = False
+    listener = QueueListener(records, writer)
+    listener.start()
+    return listener
+
+
+class AccessLog:
+    """Logs a sample of the answered requests, and every one that ended in a server error."""
+
+    def __init__(self, sample: float) -> None:
+        self._sample = sample
+
+    def record(self, status: int, **fields: object) -> None:
+        """Perhaps writes one line; costs a random number where it does not."""
+        if status >= 500 or random.random() < self._sample:
+            _access.info("request", extra={"fields": {"status": status, **fields}})

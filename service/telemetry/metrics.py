@@ -1,0 +1,141 @@
+"""Every metric that Axon exports, and their rendering for any number of worker processes.
+
+Labels are closed sets: a route is its template or `other`, a method one of the known or `other`; never a raw path.
+With PROMETHEUS_MULTIPROC_DIR set (the server does it before workers import this) counts are summed over workers.
+"""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import multiprocess as _multiprocess
+
+from service.inference.batcher import Observer
+from service.inference.catalog import Entry, State
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+OTHER = "other"
+STAGES = ("decode", "normalise", "queue", "compute", "encode")
+
+# Seconds. A bound stands at each objective: 5 ms median, 10 ms p99 at half load, 250 ms under overload, 10 s deadline.
+LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+STAGE_BUCKETS = (0.00005, 0.0001, *LATENCY_BUCKETS[:13])
+ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+CONFIDENCE_BUCKETS = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
+
+_HTTP = ("door", "route", "method", "status")
+HTTP_REQUESTS = Counter("axon_http_requests_total", "Requests answered.", _HTTP)
+HTTP_DURATION = Histogram(
+    "axon_http_request_duration_seconds",
+    "From the first byte read to the last byte sent.",
+    _HTTP,
+    buckets=LATENCY_BUCKETS,
+)
+STAGE_DURATION = Histogram(
+    "axon_inference_stage_duration_seconds",
+    "Time of a request in each stage of inference.",
+    ("model", "stage"),
+    buckets=STAGE_BUCKETS,
+)
+ROWS = Counter("axon_inference_rows_total", "Rows that an engine ran.", ("model",))
+BATCH_ROWS = Histogram("axon_batch_rows", "Rows in a batch.", ("model",), buckets=ROW_BUCKETS)
+REJECTIONS = Counter("axon_rejections_total", "Requests refused by a batcher.", ("model", "reason"))
+PREDICTIONS = Counter(
+    "axon_predictions_total", "Images read, by best guess; - where there is no ink.", ("model", "version", "digit")
+)
+CONFIDENCE = Histogram(
+    "axon_prediction_confidence",
+    "Calibrated confidence of the best guess.",
+    ("model", "version"),
+    buckets=CONFIDENCE_BUCKETS,
+)
+ABSTENTIONS = Counter("axon_abstentions_total", "Readings that were refused.", ("model", "version", "reason"))
+FEATURE_BINS = Counter(
+    "axon_input_feature_bin_total",
+    "Images by bin of a drift feature (models/features.py).",
+    ("model", "feature", "bin"),
+)
+
+_Mode = Literal["livesum", "liveall", "livemax"]
+
+
+def _gauge(name: str, documentation: str, labels: tuple[str, ...] = (), mode: _Mode = "livesum") -> Gauge:
+    return Gauge(name, documentation, labels, multiprocess_mode=mode)
+
+
+QUEUE_ROWS = _gauge("axon_queue_rows", "Rows that wait for an engine.", ("model",))
+INFLIGHT = _gauge("axon_inflight_requests", "Requests between admission and answer.", ("model",))
+MODEL_INFO = _gauge("axon_model_info", "1 for each loaded model.", ("model", "version", "sha256"), "livemax")
+MODEL_LOAD = _gauge(
+    "axon_model_load_duration_seconds", "From reading the bundle to the golden check.", ("model", "version"), "livemax"
+)
+MODEL_STATE = _gauge(
+    "axon_model_state", "1 for the state that a version is in.", ("model", "version", "state"), "livemax"
+)
+RESIDENT = _gauge("axon_process_resident_bytes", "Resident memory of a worker.", mode="liveall")
+LOOP_LAG = _gauge("axon_event_loop_lag_seconds", "How late a worker's event loop woke up.", mode="liveall")
+HEARTBEAT_AGE = _gauge(
+    "axon_engine_heartbeat_age_seconds", "Since the engine thread last answered, worst worker.", ("model",), "livemax"
+)
+
+
+# Bound series, for looking one up by its labels costs more than counting. As bounded as the labels are.
+_requests: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
+
+
+class BatchMetrics(Observer):
+    """Counts what one model's batcher does; series exist from the start, so rates are right from the first event."""
+
+    def __init__(self, model: str) -> None:
+        self._rows = ROWS.labels(model)
+        self._batch = BATCH_ROWS.labels(model)
+        self._rejections = {
+            reason: REJECTIONS.labels(model, reason) for reason in ("queue_full", "deadline", "draining")
+        }
+
+    def ran(self, rows: int) -> None:
+        self._rows.inc(rows)
+        self._batch.observe(rows)
+
+    def rejected(self, reason: str) -> None:
+        self._rejections[reason].inc()
+
+
+def record_request(door: str, route: str, method: str, status: int, seconds: float) -> None:
+    """Counts one answer."""
+    key = door, route, method, status
+    series = _requests.get(key)
+    if series is None:
+        labels = door, route, method, str(status)
+        series = _requests[key] = HTTP_REQUESTS.labels(*labels), HTTP_DURATION.labels(*labels)
+    series[0].inc()
+    series[1].observe(seconds)
+
+
+def record_model(entry: Entry) -> None:
+    """Exports a version's state, and its identity and load time where it serves."""
+    version = str(entry.version)
+    for state in State:
+        MODEL_STATE.labels(entry.name, version, state).set(entry.state is state)
+    if entry.model:
+        MODEL_INFO.labels(entry.name, version, entry.model.bundle.sha256).set(1)
+        MODEL_LOAD.labels(entry.name, version).set(entry.model.load_s)
+
+
+def render() -> bytes:
+    """All metrics of all workers, in Prometheus's text format. Takes milliseconds: call it off the event loop."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    if folder is None:
+        return generate_latest(REGISTRY)
+    reap(Path(folder))
+    registry = CollectorRegistry()
+    _multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)
+
+
+def reap(folder: Path) -> None:
+    """Removes the live gauges of workers that are gone; their counts stay, for a counter must not fall."""
+    for pid in {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*.db")}:
+        if not Path("/proc", pid).exists():
+            _multiprocess.mark_process_dead(int(pid), str(folder))  # type: ignore[no-untyped-call]
