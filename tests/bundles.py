@@ -1,0 +1,96 @@
+"""Small bundles whose answers can be computed by eye, for tests that need a model but no training.
+
+The fake reader's logit of digit k is the pixel at row 0, column k, over 25.5: one bright pixel there gives logit 10.
+"""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+from safetensors.numpy import save
+
+from models import bundle
+from models.manifest import Manifest
+
+SCALE = np.float32(1 / 25.5)
+
+
+def image_of(digit: int) -> np.ndarray:
+    """What the fake reader reads as `digit`."""
+    image = np.zeros((28, 28), np.uint8)
+    image[0, digit] = 255
+    return image
+
+
+def manifest(name: str = "fake", version: int = 1, **changes: Any) -> Manifest:
+    """A complete manifest of the fake reader."""
+    document: dict[str, Any] = {
+        "name": name,
+        "version": version,
+        "created": datetime(2026, 1, 1, tzinfo=UTC),
+        "network": {"kind": "cnn", "config": {}, "parameters": 1, "multiply_adds": 1},
+        "input": {"name": "images", "dtype": "uint8", "shape": (-1, 28, 28), "polarity": "light_on_dark"},
+        "output": {"name": "logits", "dtype": "float32", "shape": (-1, 10)},
+        "labels": tuple("0123456789"),
+        "metrics": {"onnx_max_difference": 0.0},
+        "cost": {"us_per_input": 1.0, "threads": 1, "hardware": "none"},
+        "provenance": {
+            "git_commit": "0" * 40,
+            "command": "python -m training fake",
+            "recipe": {},
+            "seed": 0,
+            "dataset": "none",
+            "dataset_files": {},
+            "split": "none",
+            "versions": {},
+            "hardware": "none",
+            "duration_s": 0.0,
+        },
+    }
+    return Manifest.model_validate(document | changes)
+
+
+def graph() -> bytes:
+    """The fake reader as ONNX: uint8[N, 28, 28] -> float32[N, 10]."""
+    weights = np.zeros((784, 10), np.float32)
+    weights[:10] = np.eye(10, dtype=np.float32) * SCALE
+    nodes = [
+        helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
+        helper.make_node("Reshape", ["floats", "flat"], ["pixels"]),
+        helper.make_node("MatMul", ["pixels", "weights"], ["logits"]),
+    ]
+    made = helper.make_graph(
+        nodes,
+        "fake",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 28, 28])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
+        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array([-1, 784]), "flat")],
+    )
+    model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    onnx.checker.check_model(model)
+    return model.SerializeToString()
+
+
+def files(**changes: bytes) -> dict[str, bytes]:
+    """The files of the fake reader's bundle, by their role: weights, onnx, golden, card."""
+    inputs = np.stack([image_of(digit) for digit in range(10)])
+    golden = save({"inputs": inputs, "logits": inputs[:, 0, :10].astype(np.float32) * SCALE})
+    content = {
+        bundle.WEIGHTS: save({"none": np.zeros(1, np.float32)}),
+        bundle.ONNX: graph(),
+        bundle.GOLDEN: golden,
+        bundle.CARD: b"# fake\n",
+        "figures/curve.png": b"not really a picture",
+    }
+    return content | changes
+
+
+def publish(root: Path, name: str = "fake", version: int = 1, **changes: Any) -> Path:
+    """Publishes the fake reader and returns its folder. `changes` are to the manifest."""
+    folder = root / name / str(version)
+    bundle.write(folder, manifest(name, version, **changes), files())
+    return folder
