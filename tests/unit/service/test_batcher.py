@@ -1,0 +1,275 @@
+"""The batcher's promises, with engines whose behaviour can be steered: slow, failing, poisoned by one row, stuck."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from service.errors import DeadlineExceeded, InternalError, NotReady, Overloaded
+from service.inference.batcher import Batcher, Observer
+from service.inference.engine import Logits, Rows
+
+FAR = 60.0
+
+
+class Doubling:
+    """Answers twice the input, and remembers the sizes of the batches that it ran."""
+
+    platform = "fake"
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def predict(self, rows: Rows) -> Logits:
+        self.batches.append(len(rows))
+        return rows * np.float32(2)
+
+
+class Gated(Doubling):
+    """Waits at a gate before each batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = threading.Event()
+
+    def predict(self, rows: Rows) -> Logits:
+        assert self.gate.wait(10)
+        return super().predict(rows)
+
+
+class Poisoned(Gated):
+    """Fails on any batch that has a negative number."""
+
+    def predict(self, rows: Rows) -> Logits:
+        answer = super().predict(rows)
+        if (rows < 0).any():
+            raise RuntimeError("negative")
+        return answer
+
+
+class Counting(Observer):
+    def __init__(self) -> None:
+        self.events: list[object] = []
+
+    def ran(self, rows: int) -> None:
+        self.events.append(rows)
+
+    def rejected(self, reason: str) -> None:
+        self.events.append(reason)
+
+
+def batcher(engine: Doubling, rows: int = 8, queue: int = 16, observer: Observer | None = None) -> Batcher:
+    return Batcher("fake", engine, rows, queue, observer)
+
+
+def rows(*values: float) -> Rows:
+    return np.array(values, np.float32)[:, None]
+
+
+def due(seconds: float = FAR) -> float:
+    return time.monotonic() + seconds
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0)
+
+
+def test_one_request_is_answered_at_once() -> None:
+    engine = Doubling()
+
+    async def scenario() -> None:
+        answer = await batcher(engine).submit(rows(1, 2), due())
+        assert answer.logits.tolist() == [[2], [4]]
+        assert answer.queue_s >= 0
+        assert answer.compute_s >= 0
+
+    asyncio.run(scenario())
+    assert engine.batches == [2]
+
+
+def test_what_arrives_while_a_batch_runs_forms_the_next_one() -> None:
+    engine = Gated()
+
+    async def scenario() -> list[list[list[float]]]:
+        one = batcher(engine)
+        requests = [asyncio.create_task(one.submit(rows(value, -value), due())) for value in (1, 2, 3)]
+        await until(lambda: one.queued_rows == 4)
+        engine.gate.set()
+        return [(await request).logits.tolist() for request in requests]
+
+    assert asyncio.run(scenario()) == [[[2], [-2]], [[4], [-4]], [[6], [-6]]]
+    assert engine.batches == [2, 4]
+
+
+def test_batches_are_bounded_in_rows_and_a_large_request_is_cut() -> None:
+    engine = Gated()
+
+    async def scenario() -> None:
+        one = batcher(engine, rows=4, queue=100)
+        sizes = (1, 3, 3, 10)
+        requests = [asyncio.create_task(one.submit(rows(*range(size)), due())) for size in sizes]
+        await until(lambda: one.queued_rows == 16)
+        engine.gate.set()
+        for size, request in zip(sizes, requests, strict=True):
+            assert (await request).logits[:, 0].tolist() == [2 * value for value in range(size)]
+
+    asyncio.run(scenario())
+    assert engine.batches == [1, 3, 3, 4, 4, 2]
+
+
+def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
+    engine, observer = Gated(), Counting()
+
+    async def scenario() -> None:
+        one = batcher(engine, queue=4, observer=observer)
+        accepted = [asyncio.create_task(one.submit(rows(1, 2), due())) for _ in range(3)]
+        await until(lambda: one.queued_rows == 4)
+        with pytest.raises(Overloaded, match="would exceed 4") as refused:
+            await one.submit(rows(1), due())
+        assert refused.value.headers() == {"retry-after": "1"}
+        engine.gate.set()
+        assert len(await asyncio.gather(*accepted)) == 3
+
+    asyncio.run(scenario())
+    assert "queue_full" in observer.events
+
+
+def test_a_deadline_that_cannot_be_met_is_refused_on_arrival() -> None:
+    observer = Counting()
+
+    class Slow(Doubling):
+        def predict(self, rows: Rows) -> Logits:
+            time.sleep(0.05 * len(rows))
+            return super().predict(rows)
+
+    async def scenario() -> None:
+        one = batcher(Slow(), queue=1000, observer=observer)
+        await one.submit(rows(1), due())
+        waiting = [asyncio.create_task(one.submit(rows(*range(8)), due())) for _ in range(2)]
+        await until(lambda: one.queued_rows == 8)
+        began = time.monotonic()
+        with pytest.raises(Overloaded, match="the deadline is in"):
+            await one.submit(rows(1), due(0.01))
+        assert time.monotonic() - began < 0.01
+        await asyncio.gather(*waiting)
+
+    asyncio.run(scenario())
+    assert "deadline" in observer.events
+
+
+def test_a_request_that_expires_in_the_queue_never_runs() -> None:
+    engine = Gated()
+
+    async def scenario() -> None:
+        one = batcher(engine)
+        first = asyncio.create_task(one.submit(rows(1), due()))
+        await asyncio.sleep(0)  # one turn of the loop: the first request is on the engine's thread
+        with pytest.raises(DeadlineExceeded):
+            await one.submit(rows(2), due(0.02))
+        assert one.queued_rows == 0
+        engine.gate.set()
+        await first
+
+    asyncio.run(scenario())
+    assert engine.batches == [1]
+
+
+def test_a_hung_engine_does_not_hold_its_request_past_the_deadline() -> None:
+    engine = Gated()
+
+    async def scenario() -> None:
+        with pytest.raises(DeadlineExceeded):
+            await batcher(engine).submit(rows(1), due(0.02))
+
+    asyncio.run(scenario())
+    engine.gate.set()
+
+
+def test_a_cancelled_request_leaves_its_place_and_its_neighbours_alone() -> None:
+    engine = Gated()
+
+    async def scenario() -> None:
+        one = batcher(engine)
+        running, leaving, staying = (asyncio.create_task(one.submit(rows(value), due())) for value in (1, 2, 3))
+        await until(lambda: one.queued_rows == 2)
+        leaving.cancel()
+        await until(leaving.done)
+        assert one.queued_rows == 1
+        engine.gate.set()
+        assert (await running).logits.tolist() == [[2]]
+        assert (await staying).logits.tolist() == [[6]]
+
+    asyncio.run(scenario())
+    assert engine.batches == [1, 1]
+
+
+def test_a_request_that_the_engine_fails_on_does_not_hurt_its_neighbours(caplog: pytest.LogCaptureFixture) -> None:
+    engine = Poisoned()
+
+    async def scenario() -> list[object]:
+        one = batcher(engine)
+        requests = [asyncio.create_task(one.submit(rows(value), due())) for value in (1, 2, -3, 4)]
+        await until(lambda: one.queued_rows == 3)
+        engine.gate.set()
+        return await asyncio.gather(*requests, return_exceptions=True)
+
+    first, second, poison, last = asyncio.run(scenario())
+    assert [answer.logits.tolist() for answer in (first, second, last)] == [[[2]], [[4]], [[8]]]
+    assert isinstance(poison, InternalError)
+    assert "negative" not in poison.message, "the cause goes to the log, not into the answer"
+    assert "negative" in caplog.text
+
+
+def test_closing_finishes_what_was_accepted_and_refuses_the_rest() -> None:
+    engine = Gated()
+
+    async def scenario() -> None:
+        one = batcher(engine)
+        accepted = [asyncio.create_task(one.submit(rows(value), due())) for value in (1, 2)]
+        await until(lambda: one.queued_rows == 1)
+        closing = asyncio.create_task(one.close(drain_s=5))
+        await asyncio.sleep(0)
+        with pytest.raises(NotReady):
+            await one.submit(rows(3), due())
+        engine.gate.set()
+        await closing
+        assert [(await request).logits.tolist() for request in accepted] == [[[2]], [[4]]]
+
+    asyncio.run(scenario())
+
+
+def test_closing_answers_everybody_even_when_the_engine_hangs() -> None:
+    engine = Gated()
+
+    async def scenario() -> None:
+        one = batcher(engine)
+        accepted = [asyncio.create_task(one.submit(rows(value), due())) for value in (1, 2)]
+        await until(lambda: one.queued_rows == 1)
+        await one.close(drain_s=0.02)
+        assert all(isinstance(end, NotReady) for end in await asyncio.gather(*accepted, return_exceptions=True))
+
+    asyncio.run(scenario())
+    engine.gate.set()
+
+
+def test_the_heartbeat_ages_while_the_engine_hangs() -> None:
+    engine = Gated()
+
+    async def scenario() -> None:
+        one = batcher(engine)
+        await one.beat()
+        assert one.heartbeat_age_s < 1
+        stuck = asyncio.create_task(one.submit(rows(1), due()))
+        beat = asyncio.create_task(one.beat())
+        await until(lambda: one.heartbeat_age_s > 0.05)
+        assert not beat.done()
+        engine.gate.set()
+        await asyncio.gather(stuck, beat)
+        assert one.heartbeat_age_s < 0.05
+
+    asyncio.run(scenario())

@@ -1,0 +1,85 @@
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import bundle
+from service.errors import NotReady, UnknownModel
+from service.inference.catalog import Catalog, GoldenMismatch, State, check_golden
+from service.settings import Inference, Models
+from tests import bundles
+
+
+def load(root: Path, **models: object) -> Catalog:
+    catalog = Catalog(Models(root=root, **{"required": (), **models}), Inference(engine="onnx"), threads=1)
+    catalog.load()
+    return catalog
+
+
+def break_weights(folder: Path) -> None:
+    (folder / bundle.WEIGHTS).write_bytes(b"")
+
+
+def test_one_bad_bundle_is_listed_as_failed_while_the_others_serve(tmp_path: Path) -> None:
+    bundles.publish(tmp_path, "cnn")
+    break_weights(bundles.publish(tmp_path, "rnn"))
+    catalog = load(tmp_path)
+    states = {entry.name: (entry.state, entry.reason) for entry in catalog.entries()}
+    assert states["cnn"] == (State.READY, None)
+    assert states["rnn"][0] is State.FAILED
+    assert states["rnn"][1].startswith("WrongSize: rnn/1: weights.safetensors")
+    with pytest.raises(NotReady, match="'rnn' version 1 failed to load"):
+        catalog.get("rnn")
+    assert catalog.get("cnn").version == 1
+
+
+def test_a_loaded_model_answers(tmp_path: Path) -> None:
+    bundles.publish(tmp_path, "cnn")
+
+    async def scenario() -> np.ndarray:
+        catalog = load(tmp_path)
+        answer = await catalog.get("cnn").infer(np.stack([bundles.image_of(7), bundles.image_of(2)]), np.inf)
+        await catalog.close(1)
+        return answer.logits
+
+    assert asyncio.run(scenario()).argmax(axis=1).tolist() == [7, 2]
+
+
+def test_the_newest_versions_are_loaded_and_the_pinned_one(tmp_path: Path) -> None:
+    for version in (1, 2, 3, 4):
+        bundles.publish(tmp_path, "cnn", version)
+    catalog = load(tmp_path, pins={"cnn": 1}, keep=2)
+    assert [entry.version for entry in catalog.entries()] == [1, 3, 4]
+    assert catalog.get("cnn").version == 1
+    assert catalog.get("cnn", 4).version == 4
+    with pytest.raises(UnknownModel, match="no version 2 here; available: 1, 3, 4"):
+        catalog.get("cnn", 2)
+
+
+def test_a_pin_to_nothing_is_a_failure_of_that_model_alone(tmp_path: Path) -> None:
+    bundles.publish(tmp_path, "cnn")
+    bundles.publish(tmp_path, "rnn")
+    catalog = load(tmp_path, pins={"rnn": 9})
+    assert catalog.get("cnn").version == 1
+    with pytest.raises(NotReady):
+        catalog.get("rnn")
+
+
+def test_readiness_asks_for_the_required_models(tmp_path: Path) -> None:
+    bundles.publish(tmp_path, "cnn")
+    assert load(tmp_path, required=("cnn",)).why_not_ready() is None
+    assert load(tmp_path, required=("cnn", "rnn")).why_not_ready() == "required model rnn is not loaded"
+
+
+def test_a_graph_that_disagrees_with_its_golden_logits_is_not_served(tmp_path: Path) -> None:
+    read = bundle.read(bundles.publish(tmp_path))
+
+    class Wrong:
+        platform = "fake"
+
+        def predict(self, rows: np.ndarray) -> np.ndarray:
+            return np.full((len(rows), 10), np.nan, np.float32)
+
+    with pytest.raises(GoldenMismatch):
+        check_golden(Wrong(), read)

@@ -1,0 +1,76 @@
+from pathlib import Path
+
+import pytest
+
+from service.settings import Settings, SettingsError, variables
+
+SETTINGS = sorted(name for name, _ in variables())
+
+
+@pytest.fixture(autouse=True)
+def _bare_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_values_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXON_HTTP__PORT", "3100")
+    monkeypatch.setenv("AXON_MODELS__PINS", '{"cnn": 2}')
+    monkeypatch.setenv("AXON_MODELS__ROOT", "/models")
+    settings = Settings.load()
+    assert settings.http.port == 3100
+    assert settings.models.pins == {"cnn": 2}
+    assert settings.models.root == Path("/models")
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        Settings.load().http.port = 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("AXON_HTTP__PORT", "99999", "less than or equal to 65535, got '99999'"),
+        ("AXON_HTTP__PORT", "web", "valid integer"),
+        ("AXON_INFERENCE__ENGINE", "tensorrt", "'auto', 'onnx' or 'torch'"),
+        ("AXON_LOG__ACCESS_SAMPLE", "2", "less than or equal to 1"),
+        ("AXON_HTTP__TIMEOUT_MS", "0", "greater than 0"),
+    ],
+)
+def test_a_value_out_of_bounds_is_an_error_that_names_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, words: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match=name) as caught:
+        Settings.load()
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("AXON_HTP__PORT", "AXON_HTTP__PORT"),
+        ("AXON_HTTP_PORT", "AXON_HTTP__PORT"),
+        ("AXON_PORT", "not a setting"),
+        ("axon_http__wrokers", "AXON_HTTP__WORKERS"),
+        ("AXON_HTTP__PORT__X", "AXON_HTTP__PORT"),
+    ],
+)
+def test_a_name_that_no_setting_has_is_an_error_with_a_hint(
+    monkeypatch: pytest.MonkeyPatch, name: str, words: str
+) -> None:
+    monkeypatch.setenv(name, "1")
+    with pytest.raises(SettingsError, match=words):
+        Settings.load()
+
+
+def test_the_trainers_variable_is_no_mistake(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXON_DATA", "data")
+    Settings.load()
+
+
+def test_every_setting_is_documented() -> None:
+    assert len(SETTINGS) > 15
+    for name, description in variables():
+        assert description, name
