@@ -97,7 +97,7 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manif
     _check_place(folder, complete)
     _check_required(folder, complete)
     if folder.exists():
-        raise BundleExists(f"{_label(folder)} is published already; published versions are immutable, take the next one")
+        raise BundleExists(f"{_label(folder)} is published already and never overwritten; take the next version")
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
