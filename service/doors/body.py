@@ -3,9 +3,10 @@
 import asyncio
 import time
 
+from python_multipart.exceptions import FormParserError
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
-from starlette.requests import ClientDisconnect, Request
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
 from starlette.types import Message, Receive
 
 from service.errors import DeadlineExceeded, InvalidInput, TooLarge
@@ -59,24 +60,29 @@ async def read_bytes(request: Request, deadline: float) -> bytes:
         raise DeadlineExceeded("the deadline passed before the request body had arrived") from None
 
 
-async def read_parts(request: Request, deadline: float, name: str, max_parts: int) -> list[bytes]:
-    """The parts of a multipart form that are called `name`, in order.
+async def read_parts(request: Request, deadline: float, name: str, max_parts: int, max_bytes: int) -> list[bytes]:
+    """The parts of a multipart form that are called `name`, in order, each of at most `max_bytes`.
 
     Raises InvalidInput for a malformed form, a part of another name or too many parts; else as read_bytes.
     """
+    limits = {"max_files": max_parts, "max_fields": max_parts, "max_part_size": max_bytes}
     try:
-        async with (
-            asyncio.timeout(deadline - time.monotonic()),
-            request.form(max_files=max_parts, max_fields=max_parts, max_part_size=request.state.max_body_bytes) as form,
-        ):
-            strangers = sorted(set(form) - {name})
-            if strangers:
-                raise InvalidInput(f"a form has parts called {name!r} alone, got {strangers[0]!r}")
-            return [await part.read() if isinstance(part, UploadFile) else part.encode() for part in form.getlist(name)]
+        async with asyncio.timeout(deadline - time.monotonic()):
+            form = await MultiPartParser(request.headers, request.stream(), **limits).parse()
     except TimeoutError:
         raise DeadlineExceeded("the deadline passed before the request body had arrived") from None
     except MultiPartException as error:
         raise InvalidInput(f"the multipart form is malformed: {error.message}") from None
+    except FormParserError:
+        raise InvalidInput("the multipart form is malformed: its parts cannot be told apart") from None
+    try:
+        strangers = sorted(set(form) - {name})
+        if strangers:
+            raise InvalidInput(f"every part of the form must be called {name!r}, got {strangers[0]!r}")
+        return [await _content(part) for part in form.getlist(name)]
+    finally:
+        await form.close()
 
 
-__all__ = ["BoundedReceive", "ClientDisconnect", "deadline_of", "read_bytes", "read_parts", "too_large"]
+async def _content(part: UploadFile | str) -> bytes:
+    return await part.read() if isinstance(part, UploadFile) else part.encode()

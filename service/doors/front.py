@@ -160,7 +160,7 @@ def _reshape(scope: Scope, start: Message, body: bytes) -> AxonError:
     if not isinstance(first, dict):
         return ForeignError(status, "the request cannot be understood")
     detail = [{"loc": item["loc"], "msg": item["msg"]} for item in first.get("detail", [])]
-    sentences = (f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in detail)
+    sentences = (": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"]))) for item in detail)
     return ForeignError(status, "; ".join(sentences) or first.get("error", ""), detail=detail)
 
 

@@ -82,7 +82,7 @@ class Digits:
             document = intake.parse_json(await body.read_bytes(request, deadline))
             return await self.from_items(intake.member(document, "images"))
         if media_type == FORM:
-            files = await body.read_parts(request, deadline, PART, self._http.max_images)
+            files = await body.read_parts(request, deadline, PART, self._http.max_images, self._http.max_body_bytes)
             if not files:
                 raise InvalidInput(f'the form must have one or more parts called "{PART}", got none')
             return await intake.digits_from_files(files, self._max_pixels)

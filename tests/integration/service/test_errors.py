@@ -1,0 +1,47 @@
+import httpx
+import pytest
+
+from tests import malformed
+from tests.servers import Server
+
+
+@pytest.mark.parametrize("case", malformed.CASES, ids=lambda case: case.what)
+def test_a_wrong_request_gets_a_clear_error_in_the_one_shape(server: Server, case: malformed.Case) -> None:
+    answer = malformed.send(server.client, case)
+    body = answer.json()
+    assert (answer.status_code, body["code"]) == (case.status, case.code), body
+    assert set(body) == {"error", "code", "detail", "request_id"}
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["x-request-id"] == body["request_id"]
+    assert len(body["error"]) > 20, "a sentence, not a word"
+    for leak in ("Traceback", "/site-packages", "object at 0x", "<class"):
+        assert leak not in answer.text
+
+
+def test_the_client_may_name_its_request(server: Server) -> None:
+    assert server.client.get("/x", headers={"x-request-id": "order-66"}).json()["request_id"] == "order-66"
+    for unusable in ("a b", "x" * 129, 'a"b'):
+        named = server.client.get("/x", headers={"x-request-id": unusable}).json()["request_id"]
+        assert len(named) == 16
+        assert named != unusable
+
+
+def test_a_body_that_grows_past_the_bound_is_cut_off(server: Server) -> None:
+    def endless() -> object:
+        for _ in range(12):
+            yield b"x" * 1_000_000
+
+    for path, kind in (("/v1/digits", "image/png"), ("/classify", "application/json")):
+        answer = httpx.post(server.url + path, content=endless(), headers={"content-type": kind}, timeout=30)
+        assert answer.status_code == 413
+        assert answer.json()["code"] == "too_large"
+
+
+def test_a_body_that_never_comes_ends_at_the_deadline(server: Server) -> None:
+    answer = server.client.post(
+        "/v1/digits",
+        content=b"",
+        headers={"content-type": "image/png", "content-length": "100", "x-request-timeout-ms": "50"},
+    )
+    assert answer.status_code == 504
+    assert answer.json()["code"] == "deadline_exceeded"
