@@ -23,10 +23,10 @@ serve: $(UV) ## install the serving set and answer on port 3000, or PORT=, HOST=
 	@$(SYNC) --no-dev
 	@$(ADDRESS) exec $(PYTHON) -m service
 
-test: $(EVERYTHING) ## every test that needs no MNIST, GPU, Docker or browser
-	@$(PYTHON) -m pytest tests/unit tests/integration -m "not mnist"
+test: $(EVERYTHING) ## unit and integration tests; what needs MNIST (AXON_DATA) or a GPU is skipped without
+	@$(PYTHON) -m pytest tests/unit tests/integration
 
-test-all: $(EVERYTHING) ## every test that this machine can run; AXON_DATA names the MNIST folder
+test-all: $(EVERYTHING) ## every suite; what this machine lacks is skipped, and said so
 	@$(PYTHON) -m pytest tests
 
 check: $(EVERYTHING) ## lint, format, types, spelling, import rules

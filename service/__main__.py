@@ -15,7 +15,8 @@ def main() -> None:
     try:
         settings = Settings.load()
     except SettingsError as error:
-        sys.exit(f"axon: {error}")
+        sys.stderr.write(f"axon: {error}\n")
+        sys.exit(2)
     os.environ.setdefault("BENTOML_HOME", tempfile.mkdtemp(prefix="axon-"))
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     os.environ.pop("BENTOML_CONTAINERIZED", None)  # with it, a worker that dies is not started again

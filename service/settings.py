@@ -5,11 +5,12 @@ lists the nearest known names, because pydantic-settings itself passes over miss
 """
 
 import difflib
+import json
 import os
 from collections.abc import Iterator, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, NonNegativeFloat, PositiveFloat, PositiveInt
 from pydantic import ValidationError as _ValidationError
@@ -108,18 +109,27 @@ class Settings(BaseSettings):
             raise SettingsError("; ".join(wrong)) from None
 
 
-def variables() -> Iterator[tuple[str, str]]:
-    """Every variable with its description."""
+class Variable(NamedTuple):
+    """An environment variable, its default as one would write it, and what it means."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+def variables() -> Iterator[Variable]:
+    """Every variable of the settings."""
     for group_name, group in Settings.model_fields.items():
-        assert isinstance(group.annotation, type)
-        assert issubclass(group.annotation, Group)
-        for name, field in group.annotation.model_fields.items():
-            yield _variable((group_name, name)), field.description or ""
+        defaults = group.get_default(call_default_factory=True)
+        for name, field in type(defaults).model_fields.items():
+            value = getattr(defaults, name)
+            default = json.dumps(value) if isinstance(value, (dict, tuple)) else str(value)
+            yield Variable(_variable((group_name, name)), default, field.description or "")
 
 
 def refuse_unknown(environment: Mapping[str, str]) -> None:
     """Raises SettingsError for an AXON_ variable that no setting has."""
-    known = {name for name, _ in variables()} | TRAINING_VARIABLES
+    known = {variable.name for variable in variables()} | TRAINING_VARIABLES
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=3)

@@ -4,7 +4,7 @@ import pytest
 
 from service.settings import Settings, SettingsError, variables
 
-SETTINGS = sorted(name for name, _ in variables())
+SETTINGS = sorted(variable.name for variable in variables())
 
 
 @pytest.fixture(autouse=True)
@@ -72,5 +72,5 @@ def test_the_trainers_variable_is_no_mistake(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_every_setting_is_documented() -> None:
     assert len(SETTINGS) > 15
-    for name, description in variables():
-        assert description, name
+    for variable in variables():
+        assert variable.meaning, variable.name

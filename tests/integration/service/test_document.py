@@ -1,0 +1,52 @@
+import re
+
+import httpx
+import pytest
+from pydantic import TypeAdapter
+
+from service import schemas
+from service.doors.rest import document
+from tests.servers import REPOSITORY, Server
+from training import strokes
+
+
+def test_every_route_is_described(server: Server) -> None:
+    described = set(server.client.get("/openapi.json").json()["paths"])
+    source = (REPOSITORY / "service" / "doors" / "rest" / "__init__.py").read_text()
+    routes = set(re.findall(r'Route\("([^"]+)"', source))
+    assert routes - described == {"/", "/docs", "/openapi.json"}
+    assert described <= routes
+
+
+def test_the_page_asks_no_other_host(server: Server) -> None:
+    page = server.client.get("/docs")
+    assert page.headers["content-type"].startswith("text/html")
+    assert not re.findall(r"https?://|src=|@import", page.text)
+    assert server.client.get("/", follow_redirects=False).headers["location"] == "/docs"
+
+
+IMAGE = {"images": [strokes.draw_many(1, seed=0)[0][0].tolist()]}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "schema"),
+    [
+        ("POST", "/v1/digits", IMAGE, schemas.DigitsAnswer),
+        ("POST", "/v1/digits?explain=true", IMAGE, schemas.DigitsAnswer),
+        ("GET", "/v1/gates", None, schemas.Gates),
+        ("GET", "/v1/gates/xor", None, schemas.GateDetails),
+        ("POST", "/v1/gates/xor", {"inputs": [[0, 1]]}, schemas.GateAnswer),
+        ("GET", "/v1/models", None, schemas.Listings),
+        ("GET", "/v1/models/cnn", None, schemas.ListingWithManifest),
+        ("GET", "/nothing", None, schemas.Error),
+    ],
+)
+def test_answers_are_what_the_document_says(server: Server, method: str, path: str, body: object, schema: type) -> None:
+    answer: httpx.Response = server.client.request(method, path, json=body)
+    TypeAdapter(schema).validate_json(answer.content)
+
+
+def test_the_document_is_closed() -> None:
+    text = str(document.describe())
+    references = set(re.findall(r"#/components/schemas/(\w+)", text))
+    assert references <= set(document.describe()["components"]["schemas"])

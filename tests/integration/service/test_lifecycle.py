@@ -1,0 +1,88 @@
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from models import bundle
+from tests import bundles
+from tests.servers import REPOSITORY, Server, serving, until
+
+
+def test_a_serving_worker_has_neither_torch_nor_training(server: Server) -> None:
+    for pid in server.worker_pids():
+        mapped = Path(f"/proc/{pid}/maps").read_text()
+        assert "onnxruntime" in mapped
+        assert "libtorch" not in mapped
+    code = "import sys, service.service; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
+    assert "onnxruntime" in loaded.stdout.split()
+    assert not {"torch", "torchvision", "training"} & set(loaded.stdout.split())
+
+
+def test_liveness_and_readiness(server: Server) -> None:
+    for path in ("/livez", "/readyz", "/healthz"):
+        assert server.client.get(path).status_code == 200
+
+
+def test_sigterm_ends_the_server_with_0(tmp_path: Path) -> None:
+    with serving(tmp_path / "log", AXON_HTTP__WORKERS="1") as running:
+        assert running.client.get("/livez").status_code == 200
+        running.client.close()
+        running.terminate()
+        assert running.wait_for_exit() == 0
+
+
+def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
+    with serving(tmp_path / "log", AXON_HTTP__WORKERS="1") as running:
+        [killed] = running.worker_pids()
+        os.kill(killed, 9)
+        until(lambda: running.worker_pids() not in ([], [killed]), 30, "a new worker")
+        running.wait()
+
+
+def test_a_bad_bundle_is_shown_as_failed_while_the_others_serve(tmp_path: Path, published: Path) -> None:
+    root = tmp_path / "models"
+    bundles.publish(root, "cnn")
+    shutil.copytree(published / "gate-xor" / "1", root / "gate-xor" / "1")
+    broken = bundles.publish(root, "rnn")
+    (broken / bundle.ONNX).write_bytes(b"not a graph")
+    with serving(tmp_path / "log", AXON_HTTP__WORKERS="1", AXON_MODELS__ROOT=str(root)) as running:
+        listing = {model["name"]: model for model in running.client.get("/v1/models").json()["models"]}
+        assert listing["cnn"]["state"] == listing["gate-xor"]["state"] == "READY"
+        assert listing["rnn"]["state"] == "FAILED"
+        assert listing["rnn"]["reason"].startswith("WrongSize: rnn/1: model.onnx has 11 bytes")
+        answer = running.client.post("/v1/digits?model=rnn", json={"images": [bundles.image_of(3).tolist()]})
+        assert answer.status_code == 503
+        assert int(answer.headers["retry-after"]) >= 1
+        good = running.client.post("/v1/digits", json={"images": [bundles.image_of(3).tolist()]})
+        assert good.json()["predictions"][0]["digit"] == 3
+
+
+def test_without_its_required_model_the_service_lives_but_is_not_ready(tmp_path: Path) -> None:
+    root = tmp_path / "models"
+    bundles.publish(root, "rnn")
+    with serving(tmp_path / "log", ready=False, AXON_HTTP__WORKERS="1", AXON_MODELS__ROOT=str(root)) as running:
+        running.wait("/livez")
+        answer = running.client.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["code"] == "not_ready"
+        assert "required model cnn" in answer.json()["error"]
+
+
+def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:
+    for name, value, words in (
+        ("AXON_HTP__PORT", "1", "did you mean AXON_HTTP__PORT"),
+        ("AXON_HTTP__PORT", "0", "greater than or equal to 1"),
+    ):
+        ended = subprocess.run(
+            [sys.executable, "-m", "service"],
+            cwd=REPOSITORY,
+            env={"PATH": os.environ["PATH"], name: value},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert ended.returncode == 2
+        assert words in ended.stderr
+        assert "Traceback" not in ended.stderr
