@@ -47,6 +47,12 @@ train: $(EVERYTHING) ## train both digit readers (about 20 minutes on two cores)
 publish: $(EVERYTHING) ## publish RUN (runs/cnn-seed0) as the next version
 	@$(PYTHON) -m training publish $(RUN) --data $(DATA)
 
+bench: $(EVERYTHING) ## what HTTP costs, beside the engine alone
+	@$(PYTHON) -m benchmarks.overhead
+
+image: ## build the serving image, axon:latest
+	@docker build --tag axon:latest .
+
 docs: $(EVERYTHING) ## write what is generated: settings table, model table, API
 	@$(PYTHON) docs/generate.py
 
