@@ -1,9 +1,11 @@
 import re
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
+from service import VERSION
 from tests.servers import REPOSITORY
 
 PAGES = sorted([*REPOSITORY.glob("*.md"), *(REPOSITORY / "docs").rglob("*.md")])
@@ -27,6 +29,12 @@ def test_the_makefile_has_the_commands_that_pages_name() -> None:
     for page in PAGES:
         for target in re.findall(r"^\s*make ([a-z-]+)|`make ([a-z-]+)", page.read_text(), re.MULTILINE):
             assert (target[0] or target[1]) in targets, f"{page.name} names make {target}"
+
+
+def test_the_version_is_said_once_and_the_same_elsewhere() -> None:
+    with (REPOSITORY / "pyproject.toml").open("rb") as file:
+        assert tomllib.load(file)["project"]["version"] == VERSION
+    assert f"## {VERSION}" in (REPOSITORY / "CHANGELOG.md").read_text()
 
 
 def test_decisions_are_short() -> None:

@@ -10,11 +10,10 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from service import schemas
+from service import VERSION, schemas
 from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, FORM, IMAGE_TYPES, PART
 from service.errors import ERRORS, JSON, AxonError
 
-VERSION = "0.1.0"
 _PAGE = Path(__file__).parents[2] / "web" / "docs.html"
 _REFERENCE = "#/components/schemas/"
 
