@@ -8,9 +8,12 @@ from pathlib import Path
 
 import torch
 
-from training import cnn, rnn
+from models.bundle import BundleError
+from training import cnn, gate, report, rnn
 from training.data import DATASETS, DataError
+from training.gate import TRUTH
 from training.loop import Options
+from training.publish import PUBLISHED, Refused, publish
 from training.run import RunError
 
 READERS = {"cnn": cnn, "rnn": rnn}
@@ -21,43 +24,61 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         parsed.act(parsed)
-    except (DataError, RunError) as error:
+    except (DataError, RunError, Refused, BundleError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
 
 
+def train_gate(parsed: argparse.Namespace) -> None:
+    """Trains one gate from a thousand seeds."""
+    recipe = gate.recipe_for(parsed.gate)
+    run = gate.main(_options(parsed, ["gate", "--gate", parsed.gate]), recipe.smoke() if parsed.smoke else recipe)
+    print(report.describe_gate(run))
+
+
 def train_reader(parsed: argparse.Namespace) -> None:
     """Trains the CNN or the RNN."""
-    recipe = READERS[parsed.reader].RECIPE
+    recipe, command = READERS[parsed.reader].RECIPE, [parsed.reader]
     if parsed.epochs:
         recipe = recipe.model_copy(update={"epochs": parsed.epochs})
-    if parsed.smoke:
-        recipe = recipe.smoke()
-    run = READERS[parsed.reader].main(_options(parsed), recipe)
+        command += ["--epochs", str(parsed.epochs)]
+    run = READERS[parsed.reader].main(_options(parsed, command), recipe.smoke() if parsed.smoke else recipe)
     print(f"{run.folder}: validation accuracy {run.history()[-1]['validation_accuracy']:.2%}")
 
 
-def _options(parsed: argparse.Namespace) -> Options:
+def evaluate_run(parsed: argparse.Namespace) -> None:
+    """Prints the figures of a run that has ended."""
+    print(report.describe_run(parsed.run, parsed.data))
+
+
+def publish_run(parsed: argparse.Namespace) -> None:
+    """Writes the bundle of a run that has ended."""
+    manifest = publish(parsed.run, parsed.data, parsed.published, version=parsed.version)
+    print(f"{parsed.published / manifest.name / str(manifest.version)}: {len(manifest.files)} files")
+
+
+def write_report(parsed: argparse.Namespace) -> None:
+    """Draws the figures of the documentation and prints the table of models."""
+    report.draw_figures(parsed.published, parsed.figures)
+    print(report.table(parsed.published))
+
+
+def _options(parsed: argparse.Namespace, command: list[str]) -> Options:
     device = "cuda" if parsed.device == "auto" and torch.cuda.is_available() else parsed.device
+    dataset = getattr(parsed, "dataset", "mnist")
+    words = ["python", "-m", "training", *command, "--seed", str(parsed.seed)]
+    words += ["--dataset", dataset] if dataset != "mnist" else []
+    words += ["--smoke"] if parsed.smoke else []
     return Options(
-        data=parsed.data,
-        dataset=parsed.dataset,
+        data=getattr(parsed, "data", Path()),
+        dataset=dataset,
         runs=parsed.runs,
         seed=parsed.seed,
         device="cpu" if device == "auto" else device,
         resume=parsed.resume,
-        command=_command(parsed),
+        command=shlex.join(words),  # makes the same run again; holds no path of this machine
     )
-
-
-def _command(parsed: argparse.Namespace) -> str:
-    """The command that makes the same run again, without the paths of this machine."""
-    words = ["python", "-m", "training", parsed.reader, "--seed", str(parsed.seed)]
-    words += ["--epochs", str(parsed.epochs)] if parsed.epochs else []
-    words += ["--dataset", parsed.dataset] if parsed.dataset != "mnist" else []
-    words += ["--smoke"] if parsed.smoke else []
-    return shlex.join(words)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,23 +86,55 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m training", description="Train, evaluate and publish Axon's models."
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for name, module in READERS.items():
-        command = commands.add_parser(name, help=(module.__doc__ or name).partition("\n")[0])
-        command.set_defaults(act=train_reader, reader=name)
+    command = _add(commands, "gate", train_gate, "train a logic gate from a thousand seeds (half a minute at most)")
+    command.add_argument("--gate", choices=TRUTH, required=True)
+    _add_run_options(command)
+    for name, what in (("cnn", "convolutional"), ("rnn", "recurrent")):
+        command = _add(commands, name, train_reader, f"train the {what} digit reader (10 to 20 minutes on two cores)")
+        command.set_defaults(reader=name)
         _add_run_options(command)
+        _add_data_options(command)
+        command.add_argument(
+            "--dataset", choices=DATASETS, default="mnist", help="sklearn: small stand-in, no download"
+        )
+        command.add_argument("--epochs", type=_positive, help="instead of the recipe's")
+    _add_ending_commands(commands)
     return parser
 
 
+def _add_ending_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    command = _add(commands, "evaluate", evaluate_run, "measure a run that has ended")
+    command.add_argument("run", type=Path, help="folder, such as runs/cnn-seed0")
+    _add_data_options(command)
+    command = _add(commands, "publish", publish_run, "write the bundle of a run that has ended")
+    command.add_argument("run", type=Path, help="folder, such as runs/cnn-seed0")
+    command.add_argument("--version", type=_positive, help="instead of the next one")
+    command.add_argument("--published", type=Path, default=PUBLISHED, help="default models/published/")
+    _add_data_options(command)
+    command = _add(commands, "report", write_report, "print the table of models and draw the documentation's figures")
+    command.add_argument("--published", type=Path, default=PUBLISHED, help="default models/published/")
+    command.add_argument("--figures", type=Path, default=report.FIGURES, help="default docs/figures/")
+
+
+def _add(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, act: object, what: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=what, description=what)
+    command.set_defaults(act=act)
+    return command
+
+
 def _add_run_options(command: argparse.ArgumentParser) -> None:
-    data = Path(os.environ.get("AXON_DATA", "data"))
     command.add_argument("--seed", type=_natural, default=0, help="of weights, order and augmentation (default 0)")
     command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto")
-    command.add_argument("--data", type=Path, default=data, help="holds MNIST/raw (default: AXON_DATA, or data/)")
-    command.add_argument("--dataset", choices=DATASETS, default="mnist", help="sklearn: small stand-in, no download")
     command.add_argument("--runs", type=Path, default=Path("runs"), help="where the run's folder goes (default runs/)")
-    command.add_argument("--epochs", type=_positive, help="instead of the recipe's")
     command.add_argument("--resume", action="store_true", help="continue a run that was killed")
     command.add_argument("--smoke", action="store_true", help="a few seconds, to see that it works")
+
+
+def _add_data_options(command: argparse.ArgumentParser) -> None:
+    data = Path(os.environ.get("AXON_DATA", "data"))
+    command.add_argument("--data", type=Path, default=data, help="holds MNIST/raw (default: AXON_DATA, or data/)")
 
 
 def _natural(text: str) -> int:

@@ -28,7 +28,8 @@ def bend(images: Tensor, augmentation: Augmentation, generator: torch.Generator)
     """Resamples float32[N, 28, 28] of 0..1 along random maps, zeros beyond the border; shape and range are kept."""
     count, side, _ = images.shape
     grid = _affine_grid(count, side, augmentation, generator) + _elastic_grid(count, side, augmentation, generator)
-    return grid_sample(images.unsqueeze(1), grid, mode="bilinear", align_corners=False).squeeze(1)
+    bent: Tensor = grid_sample(images.unsqueeze(1), grid, mode="bilinear", align_corners=False)
+    return bent.squeeze(1)
 
 
 def _affine_grid(count: int, side: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
@@ -57,8 +58,8 @@ def _elastic_grid(count: int, side: int, augmentation: Augmentation, generator: 
 def _spline(side: int) -> Tensor:
     """Weights of KNOTS Gaussian bumps at each of `side` pixels, unit variance kept: float32[side, KNOTS]."""
     pixels = (torch.arange(side) + 0.5) / side * (KNOTS - 1)
-    bumps = torch.exp(-0.5 * ((pixels.unsqueeze(1) - torch.arange(KNOTS)) / 0.7) ** 2)
-    return bumps / bumps.norm(dim=1, keepdim=True)
+    bumps = torch.exp(-0.5 * ((pixels.unsqueeze(1) - torch.arange(KNOTS)) / 0.7).square())
+    return bumps / bumps.square().sum(dim=1, keepdim=True).sqrt()
 
 
 def _uniform(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

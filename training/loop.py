@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -19,7 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks import build
-from training import data, progress, run
+from training import data, progress, provenance, run
 from training.augment import bend
 from training.data import MEAN, STD, Examples
 from training.recipe import Recipe
@@ -39,6 +39,7 @@ class Options:
     device: str = "auto"
     resume: bool = False
     command: str = ""
+    repository: Path = provenance.REPOSITORY
 
 
 @dataclass
@@ -91,7 +92,7 @@ def fresh_state(recipe: Recipe, seed: int, fabric: Fabric) -> State:
     """Networks with weights drawn from the seed, and their optimiser."""
     torch.manual_seed(seed)
     # Channels last is 1.4 times faster on CPU: 2,800 against 2,100 images/s of the CNN on one thread.
-    network = build(recipe.network, recipe.config).to(fabric.device, memory_format=torch.channels_last)
+    network = build(recipe.network, recipe.config).to(fabric.device).to(memory_format=torch.channels_last)
     averaged = AveragedModel(network, avg_fn=warm_average(recipe.averaging), use_buffers=True)
     return State(network, averaged, make_optimizer(network, recipe))
 
@@ -128,7 +129,7 @@ def warm_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tenso
     return average
 
 
-def choose_precision(device: str) -> str:
+def choose_precision(device: str) -> Literal["bf16-mixed", "32-true"]:
     """bfloat16 where the processor multiplies it natively, which is 1.5 to 1.8 times faster here; else float32."""
     if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
         return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
@@ -139,11 +140,9 @@ def accuracy(network: nn.Module, examples: Examples, device: torch.device) -> fl
     """Share of the examples that are read rightly, in float32."""
     network.eval()
     with torch.inference_mode():
-        batches = zip(examples.images.split(EVALUATION_BATCH), examples.labels.split(EVALUATION_BATCH), strict=True)
-        right = [
-            (network(standardise(images.to(device))).argmax(1).cpu() == labels).sum() for images, labels in batches
-        ]
-    return float(sum(right)) / len(examples)
+        batches = torch.split(examples.images.to(device), EVALUATION_BATCH)
+        digits = torch.cat([network(standardise(images)).argmax(dim=1) for images in batches])
+    return float((digits.cpu() == examples.labels).double().mean())
 
 
 def standardise(images: Tensor) -> Tensor:
@@ -160,7 +159,7 @@ def _record(recipe: Recipe, options: Options, fabric: Fabric) -> RunRecord:
         seed=options.seed,
         dataset=data.describe(options.dataset, options.data),
         command=options.command,
-        **run.describe_machine(str(fabric.device)),
+        **run.describe_machine(str(fabric.device), options.repository),
     )
 
 
@@ -209,7 +208,7 @@ def _step(state: State, images: Tensor, labels: Tensor, recipe: Recipe, fabric: 
     with fabric.autocast():
         loss = cross_entropy(state.network(images).float(), labels)
     state.optimizer.zero_grad()
-    loss.backward()
+    fabric.backward(loss)
     clip_grad_norm_(state.network.parameters(), recipe.clip_norm)
     state.optimizer.step()
     state.averaged.update_parameters(state.network)
@@ -220,5 +219,5 @@ def _batches(examples: Examples, size: int, generator: torch.Generator) -> Itera
     """Shuffled whole batches; the few examples left over wait for another epoch."""
     order = torch.randperm(len(examples), generator=generator, device=generator.device)
     images, labels = examples.images.to(generator.device), examples.labels.to(generator.device)
-    for rows in order[: len(order) // size * size].split(size):
+    for rows in torch.split(order[: len(order) // size * size], size):
         yield images[rows], labels[rows]

@@ -18,8 +18,11 @@ def commit(repository: Path = REPOSITORY) -> str:
 
 
 def is_clean(repository: Path = REPOSITORY) -> bool:
-    """Whether the commit is the whole truth: in a git repository, with no file changed, added or untracked."""
-    status = _git(repository, "status", "--porcelain")
+    """Whether the commit is the whole truth: in a git repository, no file changed, added or untracked.
+
+    Published models do not count: they are what comes out, so that several can be published one after another.
+    """
+    status = _git(repository, "status", "--porcelain", "--", ".", ":!models/published")
     return status is not None and status == ""
 
 
@@ -32,10 +35,11 @@ def hardware(device: str = "cpu") -> str:
     """The processor's model and cores, or the GPU's name."""
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} threads used"
+    return f"{processor()}, {os.cpu_count()} cores, {torch.get_num_threads()} used"
 
 
-def _processor() -> str:
+def processor() -> str:
+    """The processor's model."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -70,7 +70,7 @@ class Run:
 
     def duration_s(self) -> float:
         """Seconds spent in the epochs, over all the times that the run was continued."""
-        return sum(entry["seconds"] for entry in self.history())
+        return float(sum(entry["seconds"] for entry in self.history()))
 
     def write_history(self, history: list[dict[str, Any]]) -> None:
         """Replaces the log."""
@@ -113,11 +113,11 @@ def find(folder: Path) -> Run:
     return Run(folder, RunRecord.model_validate_json(raw))
 
 
-def describe_machine(device: str) -> dict[str, Any]:
+def describe_machine(device: str, repository: Path) -> dict[str, Any]:
     """The part of a record that is not asked for but found: commit, versions, hardware."""
     return {
-        "git_commit": provenance.commit(),
-        "is_clean": provenance.is_clean(),
+        "git_commit": provenance.commit(repository),
+        "is_clean": provenance.is_clean(repository),
         "versions": provenance.versions(),
         "hardware": provenance.hardware(device),
     }

@@ -145,13 +145,16 @@ def trace(canvas: ImageDraw.ImageDraw, paths: Iterable[Points], pen: float) -> N
 
 
 def centre(picture: Picture) -> Picture:
-    """Shifts the ink, which starts in the top left corner, by whole pixels until its mass is centred."""
+    """Shifts the ink, which starts in the top left corner, by whole pixels until its mass is centred on a pixel.
+
+    That pixel is size // 2, counted from 0: at 28 pixels, all of MNIST has its centre of mass in 13.5 to 14.5.
+    """
     mass = picture.sum(dtype=np.int64)
     room = [np.flatnonzero(picture.any(axis=1))[-1], np.flatnonzero(picture.any(axis=0))[-1]]
     shift = []
     for axis, side in enumerate(picture.shape):
-        middle = (picture.sum(axis=1 - axis, dtype=np.int64) * (np.arange(side) + 0.5)).sum() / mass
-        shift.append(int(np.clip(round(side / 2 - middle), 0, side - 1 - room[axis])))
+        middle = (picture.sum(axis=1 - axis, dtype=np.int64) * np.arange(side)).sum() / mass
+        shift.append(int(np.clip(round(side // 2 - middle), 0, side - 1 - room[axis])))
     return np.roll(picture, shift, axis=(0, 1))
 
 

@@ -42,7 +42,9 @@ class TwoLayer(nn.Module):
     def __init__(self, config: TwoLayerConfig) -> None:
         super().__init__()
         self.hidden_weights = nn.Parameter(torch.randn(config.inputs, config.hidden))
-        self.hidden_bias = nn.Parameter(torch.randn(config.hidden))
+        # Each hidden neuron's line starts through a point between the corners, where it can tell them apart.
+        crossings = torch.rand(config.inputs, config.hidden)
+        self.hidden_bias = nn.Parameter(-(crossings * self.hidden_weights.detach()).sum(dim=0))
         self.weights = nn.Parameter(torch.randn(config.hidden, 1))
         self.bias = nn.Parameter(torch.randn(1))
 

@@ -1,0 +1,72 @@
+"""The served graph: a network and its preprocessing as ONNX, and what ONNX Runtime makes of it."""
+
+import io
+import tempfile
+import time
+import warnings
+from contextlib import redirect_stdout
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+OUTPUT = "logits"
+CHUNK = 1000  # rows in one call
+
+
+class Graph:
+    """A served graph in ONNX Runtime on one thread: raw inputs [N, ...] -> logits float32[N, outputs]."""
+
+    def __init__(self, content: bytes) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
+        self._input = self._session.get_inputs()[0].name
+
+    def read(self, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
+        """Logits of any number of inputs."""
+        chunks = [inputs[start : start + CHUNK] for start in range(0, len(inputs), CHUNK)]
+        return np.concatenate([np.asarray(self._session.run([OUTPUT], {self._input: chunk})[0]) for chunk in chunks])
+
+    def us_per_input(self, inputs: NDArray[np.generic], rounds: int = 100) -> float:
+        """Median microseconds of a call with one input, on one thread."""
+        times = []
+        for row in list(inputs) * rounds:
+            started = time.perf_counter()
+            self._session.run([OUTPUT], {self._input: row[None]})
+            times.append(time.perf_counter() - started)
+        return round(median(times) * 1e6, 1)
+
+
+def to_onnx(served: nn.Module, name: str, example: torch.Tensor) -> bytes:
+    """Exports a module in evaluation mode; its input is `name` with a free batch dimension, its output `logits`."""
+    batch = torch.export.Dim("batch")
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")  # the exporter warns of its own insides
+        program = torch.onnx.export(
+            served.eval(),
+            (example,),
+            dynamo=True,
+            input_names=[name],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: batch},),
+            verbose=False,
+        )
+        if program is None:
+            raise RuntimeError("torch.onnx.export gave no program")
+        path = Path(folder) / "model.onnx"
+        program.save(path, external_data=False)
+        return path.read_bytes()
+
+
+def multiply_adds(served: nn.Module, example: torch.Tensor) -> int:
+    """Multiplications with an addition for one input, as torch counts them: matrix products and convolutions."""
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        served(example[:1])
+    return int(counter.get_total_flops()) // 2

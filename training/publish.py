@@ -1,0 +1,246 @@
+"""From a run to a bundle: export, evaluate once on the exported graph, refuse or write.
+
+Knows runs, graphs and manifests. Refuses a dirty tree, a number under the recipe's floor and, by `bundle.write`, a
+version that is there already.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.numpy import save as save_arrays
+from torch import Tensor, nn
+
+from models import bundle
+from models.manifest import (
+    Cost,
+    InputSpec,
+    Manifest,
+    Metrics,
+    NetworkSpec,
+    Preprocessing,
+    Provenance,
+    Rejection,
+    SeedStatistics,
+    TensorSpec,
+)
+from models.networks import Served
+from models.repository import Repository
+from training import evaluate, export, figures, gate, provenance, run, strokes
+from training.card import card
+from training.data import MEAN, STD
+from training.export import Graph
+from training.gate import TRUTH
+from training.robustness import CORNERS, Tolerance
+from training.run import Run
+
+PUBLISHED = provenance.REPOSITORY / "models" / "published"
+GOLDEN_ROWS = 32
+GOLDEN_SEED = 1969
+
+
+class Refused(Exception):
+    """The run may not be published, and why."""
+
+
+@dataclass(frozen=True)
+class Product:
+    """What differs between a gate and a reader once both are measured."""
+
+    served: nn.Module
+    graph: bytes
+    inputs: NDArray[np.generic]
+    metrics: dict[str, Any]
+    figures: dict[str, bytes]
+    fields: dict[str, Any]
+
+
+def publish(
+    folder: Path,
+    data: Path,
+    published: Path = PUBLISHED,
+    repository: Path = provenance.REPOSITORY,
+    version: int | None = None,
+) -> Manifest:
+    """Publishes a run as the next version, or as `version`. Raises Refused, RunError, DataError or BundleError."""
+    current = run.find(folder)
+    network = current.load_network()
+    _check_clean(current, repository)
+    name = current.record.name
+    shelf = Repository(published)
+    number = version or shelf.next_version(name)
+    if shelf.folder(name, number).exists():
+        raise Refused(f"{name}/{number} is published already; published versions are immutable, take the next one")
+    made = (
+        _gate(current, network)
+        if current.record.network in ("neuron", "two_layer")
+        else _reader(current, network, data)
+    )
+    manifest = _manifest(current, network, made, number)
+    files = {
+        bundle.WEIGHTS: (folder / run.WEIGHTS).read_bytes(),
+        bundle.ONNX: made.graph,
+        bundle.GOLDEN: save_arrays({"inputs": made.inputs, "logits": run_torch(made.served, made.inputs)}),
+        bundle.CARD: card(manifest, sorted(made.figures)).encode(),
+    }
+    return bundle.write(shelf.folder(name, number), manifest, files | made.figures)
+
+
+def run_torch(served: nn.Module, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
+    """Logits of a module in float32."""
+    with torch.inference_mode():
+        logits: Tensor = served(torch.from_numpy(inputs))
+    return np.asarray(logits.numpy())
+
+
+def _check_clean(current: Run, repository: Path) -> None:
+    if not provenance.is_clean(repository):
+        raise Refused(f"{repository} has changes that are not committed; commit them, so that the commit tells all")
+    if not current.record.is_clean:
+        raise Refused(f"{current.folder} was trained from changes that were not committed; train it again")
+
+
+def _check_floor(what: str, value: float, floor: float) -> None:
+    if value < floor:
+        raise Refused(f"{what} is {value:.4f}; the recipe's floor is {floor:.4f}")
+
+
+def _reader(current: Run, network: nn.Module, data: Path) -> Product:
+    served = Served(network, MEAN, STD).eval()
+    inputs = golden_images()
+    content = export.to_onnx(served, "images", torch.from_numpy(inputs))
+    findings = evaluate.examine(Graph(content), current.record.dataset.name, data)
+    _check_floor("test accuracy", findings.test.accuracy, current.record.recipe["floor"])
+    shown = (findings.test_examples.images, findings.test_examples.labels, findings.test_logits)
+    run.write_whole(current.folder / "mistakes.png", figures.mistakes(*shown))
+    telling = (
+        {"figures/filters.png": figures.filters(network)}
+        if current.record.network == "cnn"
+        else {"figures/reading.png": figures.reading(network, served)}
+    )
+    return Product(
+        served=served,
+        graph=content,
+        inputs=inputs,
+        metrics={"validation": findings.validation, "test": findings.test, "robustness": findings.robustness},
+        figures={
+            "figures/learning-curves.png": figures.learning_curves(current.history(), "validation_accuracy"),
+            "figures/confusion.png": figures.confusion(findings.test.confusion),
+        }
+        | telling,
+        fields=_reader_fields(findings.temperature, findings.rejection) | {"reference": findings.reference},
+    )
+
+
+def _reader_fields(temperature: float, rejection: Rejection) -> dict[str, Any]:
+    preprocessing = Preprocessing(mean=MEAN, std=STD)
+    return {
+        "input": InputSpec(
+            name="images",
+            dtype="uint8",
+            shape=(-1, 28, 28),
+            polarity="light_on_dark",
+            preprocessing=preprocessing,
+        ),
+        "output": TensorSpec(name=export.OUTPUT, dtype="float32", shape=(-1, 10)),
+        "labels": tuple(str(digit) for digit in range(10)),
+        "temperature": temperature,
+        "rejection": rejection,
+    }
+
+
+def _gate(current: Run, network: nn.Module) -> Product:
+    recipe = gate.GateRecipe.model_validate(
+        current.record.recipe | {"network": current.record.network, "config": current.record.config}
+    )
+    tolerance = gate.read_tolerance(current.folder)
+    _check_floor("success rate over the seeds", tolerance.success_rate, 1.0)
+    _check_floor(
+        "noise tolerated on both inputs, worst seed", tolerance.noise_both_inputs.min, recipe.floor_both_inputs
+    )
+    _check_floor("noise tolerated on one input, worst seed", tolerance.noise_one_input.min, recipe.floor_one_input)
+    inputs = golden_floats()
+    title = f"{recipe.gate.upper()}: black line, where it starts to fire"
+    return Product(
+        served=network,
+        graph=export.to_onnx(network, "inputs", torch.from_numpy(inputs)),
+        inputs=inputs,
+        metrics={"seeds": _seed_statistics(tolerance), "robustness": gate_figures(tolerance)},
+        figures={
+            "figures/decision-surface.png": figures.decision_surface(network, TRUTH[recipe.gate], title),
+            "figures/learning-curves.png": figures.learning_curves(current.history(), "solved"),
+        },
+        fields={
+            "input": InputSpec(name="inputs", dtype="float32", shape=(-1, 2)),
+            "output": TensorSpec(name=export.OUTPUT, dtype="float32", shape=(-1, 1)),
+            "labels": ("0", "1"),
+        },
+    )
+
+
+def gate_figures(tolerance: Tolerance) -> dict[str, float]:
+    """The published seed's figures and the least of all seeds."""
+    figures_of = {
+        "distance": tolerance.distance,
+        "noise_one_input": tolerance.noise_one_input,
+        "noise_both_inputs": tolerance.noise_both_inputs,
+    }
+    least = {f"{name}_least_of_seeds": spread.min for name, spread in figures_of.items()}
+    kept = {name: spread.kept for name, spread in figures_of.items()}
+    return {"success_rate_of_seeds": tolerance.success_rate} | kept | least
+
+
+def golden_images() -> NDArray[np.uint8]:
+    """32 pictures of our own pen, uint8[32, 28, 28]: 24 digits, 4 scribbles, 4 of noise."""
+    rng = np.random.default_rng(GOLDEN_SEED)
+    digits, _ = strokes.draw_many(GOLDEN_ROWS - 8, seed=GOLDEN_SEED)
+    others = [strokes.scribble(rng) for _ in range(4)] + [strokes.noise(rng) for _ in range(4)]
+    return np.concatenate([digits, np.stack(others)])
+
+
+def golden_floats() -> NDArray[np.float32]:
+    """32 rows of a gate's inputs, float32[32, 2]: the four corners, then points between them."""
+    between = np.random.default_rng(GOLDEN_SEED).random((GOLDEN_ROWS - 4, 2), dtype=np.float32)
+    return np.concatenate([CORNERS.numpy(), between])
+
+
+def _seed_statistics(tolerance: Tolerance) -> SeedStatistics:
+    spread = tolerance.noise_both_inputs
+    figures_of = {"mean": spread.mean, "std": spread.std, "min": spread.min, "max": spread.max}
+    return SeedStatistics(what="noise tolerated on both inputs at once", n=tolerance.seeds, **figures_of)
+
+
+def _manifest(current: Run, network: nn.Module, made: Product, version: int) -> Manifest:
+    record, graph = current.record, Graph(made.graph)
+    difference = np.abs(graph.read(made.inputs) - run_torch(made.served, made.inputs)).max()
+    example = torch.from_numpy(made.inputs)
+    return Manifest(
+        name=record.name,
+        version=version,
+        created=datetime.now(UTC).replace(microsecond=0),
+        network=NetworkSpec(
+            kind=record.network,
+            config=record.config,
+            parameters=sum(parameter.numel() for parameter in network.parameters()),
+            multiply_adds=export.multiply_adds(made.served, example),
+        ),
+        metrics=Metrics(**made.metrics, onnx_max_difference=float(difference)),
+        cost=Cost(us_per_input=graph.us_per_input(made.inputs), threads=1, hardware=provenance.processor()),
+        provenance=Provenance(
+            git_commit=record.git_commit,
+            command=record.command,
+            recipe=record.recipe,
+            seed=record.seed,
+            dataset=record.dataset.name,
+            dataset_files=record.dataset.files,
+            split=record.dataset.split,
+            versions=record.versions,
+            hardware=record.hardware,
+            duration_s=round(current.duration_s(), 1),
+        ),
+        **made.fields,
+    )
