@@ -5,11 +5,12 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from urllib.error import URLError
 
 import torch
 
 from models.bundle import BundleError
-from training import cnn, gate, report, rnn
+from training import cnn, evaluate, gate, report, rnn
 from training.data import DATASETS, DataError
 from training.gate import TRUTH
 from training.loop import Options
@@ -24,7 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = _parser().parse_args(arguments)
     try:
         parsed.act(parsed)
-    except (DataError, RunError, Refused, BundleError) as error:
+    except (DataError, RunError, Refused, BundleError, URLError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
@@ -48,8 +49,12 @@ def train_reader(parsed: argparse.Namespace) -> None:
 
 
 def evaluate_run(parsed: argparse.Namespace) -> None:
-    """Prints the figures of a run that has ended."""
-    print(report.describe_run(parsed.run, parsed.data))
+    """Prints the figures of a run that has ended, or the accuracy of a model that is being served."""
+    if not parsed.url:
+        print(report.describe_run(Path(parsed.subject), parsed.data))
+        return
+    count, accuracy = evaluate.ask_server(parsed.url.rstrip("/"), parsed.subject, "mnist", parsed.data)
+    print(f"{parsed.subject} at {parsed.url}: {accuracy:.2%} of {count:,} test images")
 
 
 def publish_run(parsed: argparse.Namespace) -> None:
@@ -103,8 +108,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_ending_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    command = _add(commands, "evaluate", evaluate_run, "measure a run that has ended")
-    command.add_argument("run", type=Path, help="folder, such as runs/cnn-seed0")
+    command = _add(commands, "evaluate", evaluate_run, "measure a run that has ended, or a model that is being served")
+    command.add_argument("subject", help="a run's folder, such as runs/cnn-seed0; with --url a model, such as cnn")
+    command.add_argument("--url", help="of a running server, such as http://localhost:3000")
     _add_data_options(command)
     command = _add(commands, "publish", publish_run, "write the bundle of a run that has ended")
     command.add_argument("run", type=Path, help="folder, such as runs/cnn-seed0")

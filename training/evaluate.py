@@ -3,8 +3,10 @@
 Temperature and rejection thresholds are chosen on the validation split; the test split is read once, after that.
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import numpy as np
 import torch
@@ -26,6 +28,7 @@ from training.export import Graph
 CLASSES = 10
 REFUSED_BY_EACH = 0.005  # share of the validation images under each threshold: together about 1 %
 DRAWN = 1000
+HTTP_BATCH = 500  # 1 MB of JSON, a tenth of what a server takes
 SEED = 20_000
 
 
@@ -62,6 +65,16 @@ def examine(graph: Graph, dataset: str, root: Path) -> Findings:
         test_examples=test,
         test_logits=test_logits,
     )
+
+
+def ask_server(url: str, model: str, dataset: str, root: Path) -> tuple[int, float]:
+    """Reads the whole test split through a running server: its size, and the share read rightly.
+
+    Raises DataError, and OSError when the server cannot be reached or refuses.
+    """
+    test = data.open_test(dataset, root)
+    digits = torch.cat([_digits_from(url, model, images) for images in torch.split(test.images, HTTP_BATCH)])
+    return len(test), float((digits == test.labels).double().mean())
 
 
 def read(graph: Graph, images: Tensor) -> Tensor:
@@ -134,6 +147,14 @@ def reference(validation: Examples, logits: Tensor, temperature: float) -> dict[
     described["digit"] = features.distribution(logits.argmax(dim=1).numpy(), features.DIGIT_EDGES)
     described["confidence"] = features.distribution(confidence, features.CONFIDENCE_EDGES)
     return described
+
+
+def _digits_from(url: str, model: str, images: Tensor) -> Tensor:
+    body = json.dumps({"images": images.tolist()}).encode()
+    question = Request(f"{url}/v1/digits?model={model}", body, {"Content-Type": "application/json"})  # noqa: S310
+    with urlopen(question, timeout=60) as answer:  # noqa: S310  # the address is the caller's own server
+        predictions = json.load(answer)["predictions"]
+    return torch.tensor([-1 if prediction["digit"] is None else prediction["digit"] for prediction in predictions])
 
 
 def _read(graph: Graph, images: NDArray[np.uint8]) -> Tensor:
