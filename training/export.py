@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
@@ -61,7 +62,16 @@ def to_onnx(served: nn.Module, name: str, example: torch.Tensor) -> bytes:
             raise RuntimeError("torch.onnx.export gave no program")
         path = Path(folder) / "model.onnx"
         program.save(path, external_data=False)
-        return path.read_bytes()
+        return _without_traces(onnx.load(path))
+
+
+def _without_traces(model: onnx.ModelProto) -> bytes:
+    """The graph without the exporter's notes, which hold stack traces with paths of this machine."""
+    for part in (model.graph, *model.graph.node, *model.graph.value_info, *model.graph.input, *model.graph.output):
+        del part.metadata_props[:]
+        part.doc_string = ""
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
 
 
 def multiply_adds(served: nn.Module, example: torch.Tensor) -> int:

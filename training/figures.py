@@ -40,7 +40,10 @@ def learning_curves(history: Sequence[dict[str, Any]], share: str) -> bytes:
     left.semilogy(epochs, [entry["loss"] for entry in history])
     left.set(title="training loss", xlabel="epoch" if share != "solved" else "step")
     right.semilogy(epochs, [max(1 - entry[share], 1e-4) * 100 for entry in history])
-    right.set(title="validation errors, %" if share != "solved" else "seeds unsolved, %", xlabel=left.get_xlabel())
+    right.set(
+        title="validation errors, %" if share != "solved" else "seeds with a shaken corner wrong, %",
+        xlabel=left.get_xlabel(),
+    )
     for axes in (left, right):
         axes.grid(alpha=0.3)
     return png(figure)
@@ -114,8 +117,9 @@ def draw_surface(axes: Axes, network: nn.Module, truth: Sequence[int]) -> Any:
     y, x = torch.meshgrid(span, span, indexing="ij")
     with torch.inference_mode():
         logits = network(torch.stack([x, y], dim=-1).reshape(-1, 2)).reshape(x.shape).numpy()
-    mesh = axes.pcolormesh(span, span, 1 / (1 + np.exp(-logits)), cmap="RdYlBu_r", vmin=0, vmax=1, rasterized=True)
-    axes.contour(span, span, logits, levels=[0], colors="black")
+    ticks = span.numpy()
+    mesh = axes.pcolormesh(ticks, ticks, 1 / (1 + np.exp(-logits)), cmap="RdYlBu_r", vmin=0, vmax=1, rasterized=True)
+    axes.contour(ticks, ticks, logits, levels=[0], colors="black")
     for index, output in enumerate(truth):
         axes.plot(index // 2, index % 2, "o", color="white" if output else "black", markeredgecolor="black")
     axes.set_aspect("equal")
@@ -131,6 +135,6 @@ def mistakes(images: Tensor, labels: Tensor, logits: Tensor, count: int = 40) ->
     for axes in grid.flat:
         axes.axis("off")
     for axes, row in zip(grid.flat, worst.tolist(), strict=False):
-        axes.imshow(images[row], cmap="gray")
-        axes.set_title(f"{labels[row]} read as {logits[row].argmax()}", fontsize=7)
+        axes.imshow(images[row].numpy(), cmap="gray")
+        axes.set_title(f"{int(labels[row])} read as {int(logits[row].argmax())}", fontsize=7)
     return png(figure)

@@ -28,7 +28,7 @@ from models.manifest import (
     SeedStatistics,
     TensorSpec,
 )
-from models.networks import Served
+from models.networks import NETWORKS, Served
 from models.repository import Repository
 from training import evaluate, export, figures, gate, provenance, run, strokes
 from training.card import card
@@ -164,14 +164,13 @@ def _gate(current: Run, network: nn.Module) -> Product:
     )
     _check_floor("noise tolerated on one input, worst seed", tolerance.noise_one_input.min, recipe.floor_one_input)
     inputs = golden_floats()
-    title = f"{recipe.gate.upper()}: black line, where it starts to fire"
     return Product(
         served=network,
         graph=export.to_onnx(network, "inputs", torch.from_numpy(inputs)),
         inputs=inputs,
         metrics={"seeds": _seed_statistics(tolerance), "robustness": gate_figures(tolerance)},
         figures={
-            "figures/decision-surface.png": figures.decision_surface(network, TRUTH[recipe.gate], title),
+            "figures/decision-surface.png": figures.decision_surface(network, TRUTH[recipe.gate], recipe.gate.upper()),
             "figures/learning-curves.png": figures.learning_curves(current.history(), "solved"),
         },
         fields={
@@ -224,7 +223,7 @@ def _manifest(current: Run, network: nn.Module, made: Product, version: int) -> 
         created=datetime.now(UTC).replace(microsecond=0),
         network=NetworkSpec(
             kind=record.network,
-            config=record.config,
+            config=NETWORKS[record.network].config(**record.config).model_dump(),
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             multiply_adds=export.multiply_adds(made.served, example),
         ),

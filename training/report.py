@@ -107,7 +107,7 @@ def _firing(neuron: nn.Module) -> bytes:
     """A neuron's probability of firing over its weighted sum, and where the four rows of the truth table lie."""
     sums = torch.linspace(-20, 8, 200)
     figure, axes = plt.subplots(figsize=(6, 3))
-    axes.plot(sums, sums.sigmoid())
+    axes.plot(sums.numpy(), sums.sigmoid().numpy())
     for first, second in ((0, 0), (0, 1), (1, 0), (1, 1)):
         with torch.inference_mode():
             logit = float(neuron(torch.tensor([[float(first), float(second)]])))
