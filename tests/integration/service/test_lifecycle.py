@@ -86,3 +86,19 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:
         assert ended.returncode == 2
         assert words in ended.stderr
         assert "Traceback" not in ended.stderr
+
+
+def test_the_torch_engine_serves_by_choice(tmp_path: Path) -> None:
+    settings = {"AXON_HTTP__WORKERS": "1", "AXON_INFERENCE__ENGINE": "torch", "AXON_INFERENCE__DEVICE": "cpu"}
+    with serving(tmp_path / "log", **settings) as running:
+        listing = running.client.get("/v1/models").json()["models"]
+        assert {model["platform"] for model in listing} == {"torch-cpu"}
+        fired = running.client.post("/v1/gates/xor", json={"inputs": [[0, 1], [1, 1]]}).json()["outputs"]
+        assert [row["output"] for row in fired] == [1, 0]
+
+
+def test_a_deadline_that_is_too_near_is_refused_or_passes(server: Server) -> None:
+    image = [[[0] * 28] * 28] * 100
+    answer = server.client.post("/v1/digits", json={"images": image}, headers={"x-request-timeout-ms": "0.01"})
+    assert (answer.status_code, answer.json()["code"]) in {(429, "overloaded"), (504, "deadline_exceeded")}
+    assert server.client.post("/v1/digits", json={"images": image}).status_code == 200
