@@ -63,7 +63,7 @@ def locate(picture: Image.Image) -> Place | None:
     across, down = (-(-side // MAP_SIDE) for side in picture.size)
     coarse = np.asarray(picture.reduce((across, down)), np.float32)
     paper = find_paper(coarse)
-    darker = paper.levels(*((np.arange(side) + 0.5) / side for side in coarse.shape)) - coarse
+    darker = paper.levels(middles(coarse.shape[0]), middles(coarse.shape[1])) - coarse
     floor = max(LEAST_CONTRAST, NOISE_FACTOR * find_noise(coarse))
     sign = 1 if weigh(darker, floor) >= weigh(-darker, floor) else -1
     cells = grow(select_digit(find_ink(sign * darker, floor)))
@@ -81,8 +81,9 @@ def find_paper(levels: Levels) -> Paper:
     little from it.
     """
     paper = find_plane(levels)
-    thin = levels[:: max(1, levels.shape[0] // FITTED), :: max(1, levels.shape[1] // FITTED)]
-    rows, columns = (np.arange(side) / side for side in thin.shape)
+    down, across = (max(1, side // FITTED) for side in levels.shape)
+    thin = levels[::down, ::across]
+    rows, columns = middles(levels.shape[0])[::down], middles(levels.shape[1])[::across]
     y, x = (place.ravel() - 0.5 for place in np.meshgrid(rows, columns, indexing="ij"))
     surface = np.stack([np.ones_like(y), y, x, y * y, y * x, x * x], axis=1)
     for share in (SOLID, FAINT):
@@ -91,6 +92,11 @@ def find_paper(levels: Levels) -> Paper:
         terms = np.linalg.solve(empty.T @ surface + RIDGE * np.eye(6), empty.T @ thin.ravel())
         paper = Paper(tuple(terms.tolist()))
     return paper
+
+
+def middles(cells: int) -> Places:
+    """The middle of each cell in a row of so many, which lie from 0 to 1: float64[cells]."""
+    return (np.arange(cells) + 0.5) / cells
 
 
 def find_plane(levels: Levels) -> Paper:

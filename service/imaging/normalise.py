@@ -37,7 +37,9 @@ def lift(picture: Image.Image, place: Place) -> Levels:
     factor = max(1, max(right - left, bottom - top) // (BOX * FINENESS))
     fine = np.asarray(picture.reduce(factor, place.box), np.float32)
     rows, columns = (start + factor * np.arange(side) for start, side in zip((top, left), fine.shape, strict=True))
-    ink = place.sign * (place.paper.levels(rows / picture.height, columns / picture.width) - fine)
+    half = factor / 2
+    paper = place.paper.levels((rows + half) / picture.height, (columns + half) / picture.width)
+    ink = place.sign * (paper - fine)
     noise = np.sqrt(np.mean(np.square(ink[ink < 0]))) if (ink < 0).any() else 0.0
     ink *= place.cells[np.ix_(rows // place.down, columns // place.across)]
     strongest = peak(ink)
