@@ -43,14 +43,15 @@ class Server:
         self.log = log
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("AXON_", "BENTOML_"))}
         address = {"AXON_HTTP__HOST": "127.0.0.1", "AXON_HTTP__PORT": str(self.port)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "service"],
-            cwd=REPOSITORY,
-            env=inherited | address | environment,
-            stdout=log.open("wb"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "service"],
+                cwd=REPOSITORY,
+                env=inherited | address | environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         self.client = httpx.Client(base_url=self.url, timeout=30)
 
     def wait(self, path: str = "/readyz", status: int = 200) -> None:

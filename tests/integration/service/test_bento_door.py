@@ -8,6 +8,7 @@ from tests.servers import REPOSITORY, Server
 from training import strokes
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the client's own
 def test_bentomls_own_client_reads_digits_and_gates(server: Server) -> None:
     images, labels = strokes.draw_many(10, seed=9)
     photograph = base64.b64encode((REPOSITORY / "examples" / "seven.png").read_bytes()).decode()

@@ -99,7 +99,7 @@ def test_the_answer_has_the_documented_shape(server: Server) -> None:
 
 def test_explain_shows_what_the_model_saw(server: Server) -> None:
     image = strokes.draw(7, np.random.default_rng(0)).tolist()
-    [prediction] = read(server, params=None, json={"images": [image]})
+    [prediction] = read(server, json={"images": [image]})
     assert "image" not in prediction
     answer = server.client.post("/v1/digits?explain=true", json={"images": [image]}).json()
     assert answer["predictions"][0]["image"] == image

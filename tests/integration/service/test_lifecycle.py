@@ -14,7 +14,11 @@ def test_a_serving_worker_has_neither_torch_nor_training(server: Server) -> None
         mapped = Path(f"/proc/{pid}/maps").read_text()
         assert "onnxruntime" in mapped
         assert "libtorch" not in mapped
-    code = "import sys, service.service; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = (
+        "import sys, service.service, service.inference.onnx_engine
+"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
     assert "onnxruntime" in loaded.stdout.split()
     assert not {"torch", "torchvision", "training"} & set(loaded.stdout.split())
