@@ -15,8 +15,7 @@ def test_a_serving_worker_has_neither_torch_nor_training(server: Server) -> None
         assert "onnxruntime" in mapped
         assert "libtorch" not in mapped
     code = (
-        "import sys, service.service, service.inference.onnx_engine
-"
+        "import sys, service.service, service.inference.onnx_engine\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     )
     loaded = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, check=True)
