@@ -6,7 +6,7 @@ Cost: 40 epochs of 55,000 images.
 """
 
 from training import loop
-from training.loop import Options
+from training.options import Options
 from training.recipe import Recipe
 from training.run import Run
 

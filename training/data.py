@@ -12,17 +12,16 @@ from urllib.error import URLError
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from sklearn.datasets import load_digits
 from torch import Tensor
 from torch.nn.functional import interpolate, pad
-from torchvision.datasets import MNIST
+
+from training.options import TrainingError
 
 MEAN, STD = 0.1307, 0.3081  # of MNIST's training pixels scaled to 0..1
-DATASETS = ("mnist", "sklearn")
 VALIDATION_INDICES = Path(__file__).with_name("validation_indices.txt")
 
 
-class DataError(Exception):
+class DataError(TrainingError):
     """A data set is not there and cannot be fetched."""
 
 
@@ -78,6 +77,8 @@ def validation_indices() -> list[int]:
 def describe(dataset: str, root: Path) -> DatasetRecord:
     """The data set's name, file hashes and split rule. Raises DataError when a file is missing."""
     if dataset == "sklearn":
+        from sklearn.datasets import load_digits
+
         digest = hashlib.sha256(load_digits().data.tobytes()).hexdigest()
         split = "row number modulo 5: 0 test, 1 validation, the others training"
         return DatasetRecord(name="sklearn", files={"load_digits().data": digest}, split=split)
@@ -98,15 +99,21 @@ def _select(examples: Examples, mask: Tensor) -> Examples:
 
 
 def _read_mnist(root: Path, *, train: bool) -> Examples:
+    from torchvision.datasets import MNIST  # 8 s to import on a slow core, which the stand-in need not wait for
+
     try:
         mnist = MNIST(str(root), train=train, download=True)  # downloads only what is not there
-    except (RuntimeError, URLError, OSError) as error:
-        raise DataError(f"no MNIST in {root}, and it cannot be downloaded ({error}); see --data") from None
+    except (RuntimeError, URLError, OSError):
+        raise DataError(
+            f"no MNIST in {root}, and it cannot be downloaded; --data or AXON_DATA names another folder"
+        ) from None
     return Examples(mnist.data, mnist.targets)
 
 
 def _small_digits() -> Examples:
     """1,797 digits of 8x8 pixels in 0..16, enlarged to the 20x20 box that MNIST's digits fill."""
+    from sklearn.datasets import load_digits  # 3 s to import on a slow core, which gates need not wait for
+
     bunch = load_digits()
     small = torch.from_numpy(bunch.images).float().unsqueeze(1)
     large = pad(interpolate(small, size=(20, 20), mode="bilinear"), (4, 4, 4, 4))

@@ -21,7 +21,7 @@ from torch.nn.functional import relu, softplus
 from models.networks import build
 from training import robustness, run
 from training.data import DatasetRecord
-from training.loop import Options
+from training.options import Options
 from training.robustness import CORNERS, Tolerance
 from training.run import Run, RunRecord
 

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -19,27 +18,14 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks import build
-from training import data, progress, provenance, run
+from training import data, progress, run
 from training.augment import bend
 from training.data import MEAN, STD, Examples
+from training.options import Options, TrainingError
 from training.recipe import Recipe
 from training.run import Run, RunRecord
 
 EVALUATION_BATCH = 1000
-
-
-@dataclass(frozen=True)
-class Options:
-    """What the command line says about a run beside its recipe."""
-
-    data: Path = Path("data")
-    dataset: str = "mnist"
-    runs: Path = Path("runs")
-    seed: int = 0
-    device: str = "auto"
-    resume: bool = False
-    command: str = ""
-    repository: Path = provenance.REPOSITORY
 
 
 @dataclass
@@ -71,8 +57,10 @@ def train(recipe: Recipe, options: Options) -> Run:
     training, validation = data.open_training(options.dataset, options.data)
     if recipe.max_examples:
         training, validation = training.first(recipe.max_examples), validation.first(recipe.max_examples)
-    fabric = Fabric(accelerator=options.device, devices=1, precision=choose_precision(options.device))
-    current = run.start(run_folder(recipe, options), _record(recipe, options, fabric), resume=options.resume)
+    folder = options.runs / f"{recipe.name}-seed{options.seed}"
+    device = choose_device(options.device)
+    fabric = Fabric(accelerator=device, devices=1, precision=choose_precision(device))
+    current = run.start(folder, _record(recipe, options, fabric), resume=options.resume)
     if current.is_complete:
         return current
     state = fresh_state(recipe, options.seed, fabric)
@@ -81,11 +69,6 @@ def train(recipe: Recipe, options: Options) -> Run:
     _run_epochs(recipe, options.seed, state, training, validation, fabric, current)
     current.save_weights(state.averaged.module)
     return current
-
-
-def run_folder(recipe: Recipe, options: Options) -> Path:
-    """Where the run lives."""
-    return options.runs / f"{recipe.name}-seed{options.seed}"
 
 
 def fresh_state(recipe: Recipe, seed: int, fabric: Fabric) -> State:
@@ -129,11 +112,17 @@ def warm_average(decay: float) -> Callable[[Tensor, Tensor, Tensor | int], Tenso
     return average
 
 
-def choose_precision(device: str) -> Literal["bf16-mixed", "32-true"]:
+def choose_device(device: str) -> Literal["cpu", "cuda"]:
+    """The device that `auto`, `cpu` or `cuda` means here. Raises TrainingError for a GPU that is not there."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError("--device cuda: this machine has no CUDA GPU; cpu and auto are allowed")
+    return "cuda" if device != "cpu" and torch.cuda.is_available() else "cpu"
+
+
+def choose_precision(device: Literal["cpu", "cuda"]) -> Literal["bf16-mixed", "32-true"]:
     """bfloat16 where the processor multiplies it natively, which is 1.5 to 1.8 times faster here; else float32."""
-    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "32-true"
-    return "bf16-mixed" if torch.cpu._is_avx512_bf16_supported() else "32-true"
+    supported = torch.cuda.is_bf16_supported() if device == "cuda" else torch.cpu._is_avx512_bf16_supported()
+    return "bf16-mixed" if supported else "32-true"
 
 
 def accuracy(network: nn.Module, examples: Examples, device: torch.device) -> float:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import torch
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from training.options import REPOSITORY
+
 PACKAGES = ("torch", "torchvision", "lightning-fabric", "onnx", "onnxruntime", "numpy")
 
 

@@ -35,15 +35,15 @@ from training.card import card
 from training.data import MEAN, STD
 from training.export import Graph
 from training.gate import TRUTH
+from training.options import PUBLISHED, REPOSITORY, TrainingError
 from training.robustness import CORNERS, Tolerance
 from training.run import Run
 
-PUBLISHED = provenance.REPOSITORY / "models" / "published"
 GOLDEN_ROWS = 32
 GOLDEN_SEED = 1969
 
 
-class Refused(Exception):
+class Refused(TrainingError):
     """The run may not be published, and why."""
 
 
@@ -63,7 +63,7 @@ def publish(
     folder: Path,
     data: Path,
     published: Path = PUBLISHED,
-    repository: Path = provenance.REPOSITORY,
+    repository: Path = REPOSITORY,
     version: int | None = None,
 ) -> Manifest:
     """Publishes a run as the next version, or as `version`. Raises Refused, RunError, DataError or BundleError."""

@@ -12,26 +12,11 @@ from models import bundle
 from models.manifest import Evaluation, Manifest
 from models.networks import Served, build
 from models.repository import Repository
-from training import evaluate, export, figures, provenance, run, strokes
+from training import evaluate, export, figures, robustness, run, strokes
 from training.data import MEAN, STD
 from training.export import Graph
 from training.gate import TRUTH, read_tolerance
 from training.publish import golden_images
-from training.run import Run
-
-FIGURES = provenance.REPOSITORY / "docs" / "figures"
-
-
-def describe_gate(current: Run) -> str:
-    """A gate's figures over its seeds, one a line."""
-    tolerance = read_tolerance(current.folder)
-    lines = [f"{current.folder}: {tolerance.success_rate:.1%} of {tolerance.seeds:,} seeds solve it"]
-    for name in ("distance", "noise_one_input", "noise_both_inputs"):
-        spread = getattr(tolerance, name)
-        lines.append(
-            f"  {name:<18} kept {spread.kept:.4f}  mean {spread.mean:.4f}  std {spread.std:.4f}  min {spread.min:.4f}"
-        )
-    return "\n".join(lines)
 
 
 def describe_run(folder: Path, data: Path) -> str:
@@ -39,7 +24,7 @@ def describe_run(folder: Path, data: Path) -> str:
     current = run.find(folder)
     network = current.load_network()
     if current.record.network in ("neuron", "two_layer"):
-        return describe_gate(current)
+        return robustness.describe(read_tolerance(folder))
     served = Served(network, MEAN, STD).eval()
     graph = Graph(export.to_onnx(served, "images", torch.from_numpy(golden_images())))
     findings = evaluate.examine(graph, current.record.dataset.name, data)

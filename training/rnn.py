@@ -7,7 +7,7 @@ Cost: 60 epochs of 55,000 images.
 
 from training import loop
 from training.augment import Augmentation
-from training.loop import Options
+from training.options import Options
 from training.recipe import Recipe
 from training.run import Run
 

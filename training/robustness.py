@@ -59,6 +59,16 @@ def measure(logits: Callable[[Tensor], Tensor], truth: tuple[int, ...]) -> Toler
     )
 
 
+def describe(tolerance: Tolerance) -> str:
+    """The figures, one a line."""
+    lines = [f"{tolerance.success_rate:.1%} of {tolerance.seeds:,} seeds solve it"]
+    for name in ("distance", "noise_one_input", "noise_both_inputs"):
+        spread: Spread = getattr(tolerance, name)
+        figures = f"kept {spread.kept:.4f}  mean {spread.mean:.4f}  std {spread.std:.4f}  min {spread.min:.4f}"
+        lines.append(f"  {name:<18} {figures}")
+    return "\n".join(lines)
+
+
 def reach(logits: Callable[[Tensor], Tensor], signs: Tensor, directions: Tensor) -> Tensor:
     """How far from every corner, in every direction float32[D, 2], the output stays right: float32[seeds]."""
     nearest = []

@@ -17,6 +17,7 @@ from torch import nn
 from models.networks import build
 from training import provenance
 from training.data import DatasetRecord
+from training.options import TrainingError
 
 RECORD, LOG, CHECKPOINT, WEIGHTS, TENSORBOARD = (
     "run.json",
@@ -27,7 +28,7 @@ RECORD, LOG, CHECKPOINT, WEIGHTS, TENSORBOARD = (
 )
 
 
-class RunError(Exception):
+class RunError(TrainingError):
     """The run's folder does not allow what was asked."""
 
 
