@@ -18,6 +18,7 @@ def main() -> None:
         sys.stderr.write(f"axon: {error}\n")
         sys.exit(2)
     os.environ.setdefault("BENTOML_HOME", tempfile.mkdtemp(prefix="axon-"))
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's: the cores belong to the workers
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     os.environ.pop("BENTOML_CONTAINERIZED", None)  # with it, a worker that dies is not started again
     command = [sys.executable, "-m", "bentoml", "serve", "service.service:Axon"]

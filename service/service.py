@@ -16,6 +16,7 @@ import bentoml
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from service import imaging
 from service.doors import rest
 from service.doors.front import FAILURE, FrontDoor
 from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, Digits
@@ -59,6 +60,7 @@ class House:
         self.gates = Gates(pipeline, self.settings)
         self.routes = rest.router(pipeline, self.digits, self.gates)
         self._pulse = asyncio.create_task(pulse.beat_forever(self.catalog, pipeline.flush))
+        imaging.warm_up()
         gc.collect()
         gc.freeze()  # what is loaded lives as long as the process; full collections over it are the long tail
 

@@ -1,22 +1,42 @@
-import base64
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
-import bentoml
 import numpy as np
 import pytest
 
 from tests.servers import REPOSITORY, Server
 from training import strokes
 
+CLIENT = """
+import base64, json, sys
+import bentoml
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # the client's own
-def test_bentomls_own_client_reads_digits_and_gates(server: Server) -> None:
+url, images, photograph = sys.argv[1], json.load(sys.stdin), open(sys.argv[2], "rb").read()
+with bentoml.SyncHTTPClient(url) as client:
+    read = client.classify(images=[*images, base64.b64encode(photograph).decode()], model="cnn", top_k=1)
+    fired = client.gate(gate="xor", inputs=[[0, 1], [1, 1]])
+print(json.dumps([read, fired]))
+"""
+
+
+def test_bentomls_own_client_reads_digits_and_gates(server: Server, tmp_path: Path) -> None:
     images, labels = strokes.draw_many(10, seed=9)
-    photograph = base64.b64encode((REPOSITORY / "examples" / "seven.png").read_bytes()).decode()
-    with bentoml.SyncHTTPClient(server.url) as client:
-        answer = client.classify(images=[*images.tolist(), photograph], model="cnn", top_k=1)
-        assert [prediction["digit"] for prediction in answer["predictions"]] == [*labels.tolist(), 7]
-        fired = client.gate(gate="xor", inputs=[[0, 1], [1, 1]])
-        assert [row["output"] for row in fired["outputs"]] == [1, 0]
+    done = subprocess.run(
+        [sys.executable, "-c", CLIENT, server.url, "examples/seven.png"],
+        cwd=REPOSITORY,
+        env=os.environ | {"BENTOML_HOME": str(tmp_path), "BENTOML_DO_NOT_TRACK": "true"},
+        input=json.dumps(images.tolist()),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    read, fired = json.loads(done.stdout)
+    assert [prediction["digit"] for prediction in read["predictions"]] == [*labels.tolist(), 7]
+    assert [row["output"] for row in fired["outputs"]] == [1, 0]
 
 
 def test_it_answers_as_the_rest_door_does(server: Server) -> None:
