@@ -40,11 +40,11 @@ def train_reader(parsed: argparse.Namespace) -> None:
     from training import cnn, rnn
 
     reader = {"cnn": cnn, "rnn": rnn}[parsed.reader]
-    recipe, command = reader.RECIPE, [parsed.reader]
+    recipe, command = reader.RECIPE.smoke() if parsed.smoke else reader.RECIPE, [parsed.reader]
     if parsed.epochs:
         recipe = recipe.model_copy(update={"epochs": parsed.epochs})
         command += ["--epochs", str(parsed.epochs)]
-    run = reader.main(_options(parsed, command), recipe.smoke() if parsed.smoke else recipe)
+    run = reader.main(_options(parsed, command), recipe)
     print(f"{run.folder}: validation accuracy {run.history()[-1]['validation_accuracy']:.2%}")
 
 

@@ -98,7 +98,7 @@ def score(logits: Tensor, labels: Tensor, temperature: float) -> Evaluation:
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     """The one number that logits are divided by for the least negative log-likelihood."""
-    candidates = torch.logspace(-1, 1, 801, dtype=torch.float64)  # steps of 0.6 %
+    candidates = torch.logspace(-0.6, 0.6, 301, dtype=torch.float64)  # 0.25 to 4, in steps of 0.9 %
     losses = torch.stack([cross_entropy(logits.double() / candidate, labels) for candidate in candidates])
     return round(float(candidates[losses.argmin()]), 4)
 

@@ -141,7 +141,7 @@ def trace(canvas: ImageDraw.ImageDraw, paths: Iterable[Points], pen: float) -> N
     """Moves a round pen of this diameter along the paths."""
     for path in paths:
         for x, y in path:
-            canvas.ellipse((x - pen / 2, y - pen / 2, x + pen / 2, y + pen / 2), fill=255)
+            canvas.ellipse((x - pen / 2, y - pen / 2, x + pen / 2 - 1, y + pen / 2 - 1), fill=255)
 
 
 def centre(picture: Picture) -> Picture:

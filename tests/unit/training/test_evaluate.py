@@ -20,9 +20,9 @@ def test_scores_can_be_computed_by_eye() -> None:
 
 def test_the_temperature_undoes_overconfidence() -> None:
     generator = torch.Generator().manual_seed(0)
-    honest = torch.randn(20_000, 10, generator=generator) * 2
+    honest = torch.randn(5000, 10, generator=generator) * 2
     labels = torch.multinomial(honest.softmax(dim=1), 1, generator=generator).squeeze(1)
-    assert evaluate.fit_temperature(honest * 3, labels) == pytest.approx(3, rel=0.05)
+    assert evaluate.fit_temperature(honest * 3, labels) == pytest.approx(3, rel=0.06)
 
 
 def test_about_one_percent_is_refused() -> None:

@@ -1,0 +1,120 @@
+"""Publication in a real git repository, with scikit-learn's digits."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from models import bundle
+from models.bundle import BundleExists
+from training import cnn, evaluate, gate, loop, rnn
+from training.gate import recipe_for
+from training.options import Options
+from training.publish import Refused, publish
+from training.recipe import Recipe
+from training.run import Run, RunError
+
+SMALL = {"config": {"stem": 4, "width": 8}, "epochs": 3, "batch_size": 64, "max_examples": 512, "floor": 0.0}
+
+
+@pytest.fixture(autouse=True)
+def few_drawings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "DRAWN", 20)
+
+
+def git(repository: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=tests", "-c", "user.email=tests@example.org"]
+    subprocess.run(["git", *identity, *arguments], cwd=repository, check=True, capture_output=True)
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    (folder / "code.py").write_text("print('hello')\n")
+    (folder / ".gitignore").write_text("runs/\n")
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "--message", "Start")
+    return folder
+
+
+def options(repository: Path) -> Options:
+    return Options(
+        dataset="sklearn", runs=repository / "runs", device="cpu", repository=repository, command="a command"
+    )
+
+
+def publish_in(repository: Path, made: Run, version: int | None = None) -> bundle.Manifest:
+    shelf = repository / "models" / "published"
+    return publish(made.folder, Path(), shelf, repository, version)
+
+
+def train_gate(repository: Path, **changes: object) -> Run:
+    return gate.main(options(repository), recipe_for("or").model_copy(update={"seeds": 4} | changes))
+
+
+@pytest.mark.parametrize("recipe", [cnn.RECIPE, rnn.RECIPE], ids=["cnn", "rnn"])
+def test_a_reader_is_published_whole(recipe: Recipe, repository: Path) -> None:
+    config = {"stem": 4, "width": 8} if recipe.network == "cnn" else {"hidden": 16}
+    made = loop.train(recipe.model_copy(update=SMALL | {"config": config}), options(repository))
+    published = publish_in(repository, made)
+    read = bundle.read(repository / "models" / "published" / recipe.name / "1")
+    assert read.manifest == published
+    assert published.metrics.test.n == 360
+    assert published.metrics.onnx_max_difference < 1e-4
+    assert published.provenance.command == "a command"
+    assert set(published.reference) == {"ink", "width", "height", "grey", "digit", "confidence"}
+    assert {"card.md", "figures/confusion.png", "figures/learning-curves.png"} < set(read.files)
+    assert (made.folder / "mistakes.png").exists()
+    assert sum(map(len, read.files.values())) < 5_000_000
+    assert str(repository).encode() not in b"".join(read.files.values())
+
+
+def test_several_gates_are_published_one_after_another(repository: Path) -> None:
+    made = train_gate(repository)
+    assert [publish_in(repository, made).version for _ in range(2)] == [1, 2]
+
+
+def test_nothing_is_overwritten(repository: Path) -> None:
+    made = train_gate(repository)
+    publish_in(repository, made)
+    with pytest.raises((Refused, BundleExists), match="immutable"):
+        publish_in(repository, made, version=1)
+
+
+def test_a_dirty_tree_is_refused(repository: Path) -> None:
+    made = train_gate(repository)
+    (repository / "code.py").write_text("print('changed')\n")
+    with pytest.raises(Refused, match="not committed"):
+        publish_in(repository, made)
+    assert not (repository / "models").exists()
+
+
+def test_a_run_from_a_dirty_tree_is_refused(repository: Path) -> None:
+    (repository / "new.py").write_text("")
+    made = train_gate(repository)
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "--message", "Too late")
+    with pytest.raises(Refused, match="train it again"):
+        publish_in(repository, made)
+
+
+def test_a_gate_under_the_floor_is_refused(repository: Path) -> None:
+    made = train_gate(repository, floor_both_inputs=0.26)
+    with pytest.raises(Refused, match=r"noise tolerated on both inputs, worst seed is 0\.2"):
+        publish_in(repository, made)
+
+
+def test_a_reader_under_the_floor_is_refused(repository: Path) -> None:
+    made = loop.train(cnn.RECIPE.model_copy(update=SMALL | {"epochs": 1, "floor": 0.999}), options(repository))
+    with pytest.raises(Refused, match=r"test accuracy is .* floor is 0\.9990"):
+        publish_in(repository, made)
+    assert not (repository / "models").exists()
+
+
+def test_a_run_that_has_not_ended_is_refused(repository: Path) -> None:
+    made = train_gate(repository)
+    (made.folder / "weights.safetensors").unlink()
+    with pytest.raises(RunError, match="--resume"):
+        publish_in(repository, made)
