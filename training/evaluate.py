@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import cross_entropy, softmax
 from torchmetrics.functional.classification import (
-    multiclass_accuracy,
     multiclass_calibration_error,
     multiclass_confusion_matrix,
 )
@@ -89,7 +88,7 @@ def score(logits: Tensor, labels: Tensor, temperature: float) -> Evaluation:
     confusion = multiclass_confusion_matrix(logits, labels, CLASSES)
     return Evaluation(
         n=len(labels),
-        accuracy=float(multiclass_accuracy(logits.double(), labels, CLASSES, average="micro")),
+        accuracy=int(confusion.trace()) / len(labels),  # of whole numbers, so that 9,964 of 10,000 is 0.9964
         nll=float(cross_entropy(scaled, labels)),
         ece=float(multiclass_calibration_error(probabilities, labels, CLASSES, n_bins=15)),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
