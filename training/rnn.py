@@ -1,6 +1,8 @@
 """The recurrent digit reader: a gated recurrent unit that reads a picture row by row.
 
-Cost: 60 epochs of 55,000 images.
+Reaches 99.59 % of MNIST's 10,000 test images (mean of seeds 0 and 1: 99.61, 99.57; 99.58 and 99.50 % of the 5,000
+validation images) with 63,242 weights. Cost: 60 epochs of 55,000 images, 16 to 19 minutes on one thread of a shared AMD
+EPYC in bfloat16, 10 with the core to itself.
 
     python -m training rnn --seed 0
 """
@@ -21,7 +23,7 @@ RECIPE = Recipe(
     peak_rate=4e-3,
     weight_decay=0.05,
     averaging=0.998,
-    augmentation=Augmentation(rotation_degrees=10, shear=0.15, scale=0.12, elastic_pixels=0.8),  # 60 k weights fit less
+    augmentation=Augmentation(rotation_degrees=10, shear=0.15, scale=0.12, elastic_pixels=0.8),  # milder: fewer weights
     floor=0.989,
 )
 
