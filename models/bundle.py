@@ -15,6 +15,7 @@ Knows files, hashes and the manifest. Knows no torch: what is inside the files i
     └── Corrupt             a hash differs
 """
 
+import errno
 import hashlib
 import json
 import os
@@ -97,7 +98,7 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manif
     _check_place(folder, complete)
     _check_required(folder, complete)
     if folder.exists():
-        raise BundleExists(f"{_label(folder)} is published already and never overwritten; take the next version")
+        raise _exists(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -105,8 +106,9 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manif
             _write_durably(staging / name, content)
         _write_durably(staging / MANIFEST, complete.model_dump_json(indent=1).encode() + b"\n")
         staging.chmod(0o755)
-        _sync_folder(staging)
-        staging.rename(folder)
+        for inner in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
+            _sync_folder(inner)
+        _rename(staging, folder)
         _sync_folder(folder.parent)
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
@@ -136,7 +138,7 @@ def read(folder: Path) -> Bundle:
 def _parse(folder: Path, raw: bytes) -> Manifest:
     try:
         document: Any = json.loads(raw)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidManifest(f"{_label(folder)}: {MANIFEST} is not JSON: {error}") from None
     schema = document.get("schema_version") if isinstance(document, dict) else None
     if schema != SCHEMA_VERSION:
@@ -186,8 +188,11 @@ def _read_verified(folder: Path, name: str, record: FileRecord) -> bytes:
 
 
 def _read_file(folder: Path, name: str, max_bytes: int) -> bytes:
+    path = folder / name
+    if path.exists() and not path.is_file():
+        raise UnexpectedFile(f"{_label(folder)}: {name} is a folder or a device; a bundle holds plain files")
     try:
-        with (folder / name).open("rb") as file:
+        with path.open("rb") as file:
             content = file.read(max_bytes + 1)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFile(f"{_label(folder)}: {name} is missing") from None
@@ -206,6 +211,19 @@ def _write_durably(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _rename(staging: Path, folder: Path) -> None:
+    try:
+        staging.rename(folder)
+    except OSError as error:  # somebody else published this version in the meantime
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        raise _exists(folder) from None
+
+
+def _exists(folder: Path) -> BundleExists:
+    return BundleExists(f"{_label(folder)} is published already and never overwritten; take the next version")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,7 +3,6 @@
     AxonError
     ├── InvalidInput         400 invalid_input       malformed: not JSON, wrong shape, value out of range
     │   └── InvalidImage     400 invalid_image       a picture that is truncated or corrupt
-    ├── Unauthorized         401 unauthorized
     ├── UnknownRoute         404 unknown_route
     ├── UnknownModel         404 unknown_model       no such model, gate or version
     ├── MethodNotAllowed     405 method_not_allowed
@@ -66,10 +65,6 @@ class InvalidImage(InvalidInput):
     code = "invalid_image"
 
 
-class Unauthorized(AxonError):
-    status, code = 401, "unauthorized"
-
-
 class UnknownRoute(AxonError):
     status, code = 404, "unknown_route"
 
@@ -116,7 +111,6 @@ class DeadlineExceeded(AxonError):
 ERRORS: tuple[type[AxonError], ...] = (
     InvalidInput,
     InvalidImage,
-    Unauthorized,
     UnknownRoute,
     UnknownModel,
     MethodNotAllowed,

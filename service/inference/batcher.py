@@ -10,7 +10,8 @@ import asyncio
 import logging
 import math
 import time
-from collections import deque
+from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -78,7 +79,8 @@ class Batcher:
         self._max_queue_rows = max_queue_rows
         self._observer = observer or Observer()
         self._thread = EngineThread(name)
-        self._queue: deque[_Job] = deque()
+        self._queue: OrderedDict[_Job, None] = OrderedDict()  # first in, first out, and leaving from anywhere is cheap
+        self._queued_rows = 0
         self._running: list[_Job] = []
         self._seconds_per_row = 0.0
         self._last_beat = time.monotonic()
@@ -89,7 +91,7 @@ class Batcher:
     @property
     def queued_rows(self) -> int:
         """Rows that wait; those of the running batch are not counted."""
-        return _rows(self._queue)
+        return self._queued_rows
 
     @property
     def heartbeat_age_s(self) -> float:
@@ -107,15 +109,14 @@ class Batcher:
         loop = asyncio.get_running_loop()
         job = _Job(rows, now, loop.create_future())
         timer = loop.call_later(deadline - now, self._expire, job)
-        self._queue.append(job)
+        self._enqueue(job)
         if not self._running:
             self._run_next()
         try:
             return await job.future
         finally:
             timer.cancel()
-            if job in self._queue:
-                self._queue.remove(job)
+            self._dequeue(job)
 
     async def beat(self) -> None:
         """Asks the engine thread to answer; `heartbeat_age_s` grows for as long as it does not."""
@@ -135,7 +136,10 @@ class Batcher:
         if self._is_closing:
             self._observer.rejected("draining")
             raise NotReady(f"model {self._name} is being stopped", retry_after_s=1)
-        waiting = self.queued_rows
+        if patience_s <= 0:
+            self._observer.rejected("deadline")
+            raise DeadlineExceeded(f"the deadline passed before model {self._name} was asked")
+        waiting = self._queued_rows
         wait_s = (waiting + _rows(self._running)) * self._seconds_per_row
         if waiting + rows > self._max_queue_rows:
             self._observer.rejected("queue_full")
@@ -147,7 +151,7 @@ class Batcher:
             self._observer.rejected("deadline")
             raise Overloaded(
                 f"model {self._name} would begin in about {math.ceil(wait_s * 1e3)} ms; "
-                f"the deadline is in {max(0, math.floor(patience_s * 1e3))} ms",
+                f"the deadline is in {math.floor(patience_s * 1e3)} ms",
                 retry_after_s=wait_s,
             )
 
@@ -166,14 +170,23 @@ class Batcher:
         batch: list[_Job] = []
         rows = 0
         while self._queue:
-            job = self._queue[0]
+            job = next(iter(self._queue))
             if batch and (job.alone or batch[0].alone or rows + len(job.rows) > self._max_batch_rows):
                 break
-            self._queue.popleft()
+            self._dequeue(job)
             if job.is_waiting():
                 batch.append(job)
                 rows += len(job.rows)
         return batch
+
+    def _enqueue(self, job: _Job) -> None:
+        self._queue[job] = None
+        self._queued_rows += len(job.rows)
+
+    def _dequeue(self, job: _Job) -> None:
+        if job in self._queue:
+            del self._queue[job]
+            self._queued_rows -= len(job.rows)
 
     def _compute(self, rows: Rows) -> Batch:
         """On the engine's thread."""
@@ -181,6 +194,8 @@ class Batcher:
         size = self._max_batch_rows
         chunks = [self._engine.predict(rows[start : start + size]) for start in range(0, len(rows), size)]
         logits = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+        if len(logits) != len(rows):
+            raise RuntimeError(f"the engine answered {len(logits)} rows for {len(rows)}")
         return Batch(logits, began, time.monotonic())
 
     def _finish(self, done: "asyncio.Future[Batch]") -> None:
@@ -210,14 +225,16 @@ class Batcher:
         if len(jobs) == 1:
             jobs[0].fail(InternalError())
             return
-        for job in jobs:
+        for job in reversed(jobs):
             job.alone = True
-        self._queue.extendleft(reversed(jobs))
+            self._enqueue(job)
+            self._queue.move_to_end(job, last=False)
 
     def _expire(self, job: _Job) -> None:
-        self._observer.rejected("deadline")
-        job.fail(DeadlineExceeded(f"the deadline passed before model {self._name} answered"))
+        if job.is_waiting():
+            self._observer.rejected("deadline")
+            job.fail(DeadlineExceeded(f"the deadline passed before model {self._name} answered"))
 
 
-def _rows(jobs: "deque[_Job] | list[_Job]") -> int:
+def _rows(jobs: Iterable[_Job]) -> int:
     return sum(len(job.rows) for job in jobs)

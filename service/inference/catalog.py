@@ -3,16 +3,17 @@
 One that fails to load is listed as FAILED with its reason, while the others serve.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
 from safetensors.numpy import load as load_tensors
 
-from models.bundle import GOLDEN, Bundle
+from models.bundle import CARD, GOLDEN, WEIGHTS, Bundle
 from models.repository import Repository
 from service.errors import NotReady, UnknownModel
 from service.inference.batcher import Answer, Batcher, Observer
@@ -21,6 +22,7 @@ from service.settings import Inference, Models
 
 log = logging.getLogger(__name__)
 
+KEPT = (WEIGHTS, CARD)  # the files of a bundle that doors show; the others are done with once the engine is there
 GOLDEN_TOLERANCE = 1e-3  # logits; float32 engines differ by about 1e-5, and a wrong weight by more than 1e-1
 
 
@@ -82,10 +84,10 @@ class Catalog:
 
     def load(self, observe: Callable[[str], Observer] = lambda _: Observer()) -> None:
         """Loads the newest versions of every model, and the pinned ones. Called on the event loop, before serving."""
-        for name in self._repository.names():
-            versions = self._repository.versions(name)
-            pinned = self._models.pins.get(name)
-            self._defaults[name] = pinned or versions[-1]
+        published = self._repository.names()
+        for name in sorted({*published, *self._models.pins}):
+            versions = self._repository.versions(name) if name in published else []
+            self._defaults[name] = self._models.pins.get(name) or versions[-1]
             for version in sorted({*versions[-self._models.keep :], self._defaults[name]}):
                 self._entries[name, version] = self._load(name, version, observe(name))
 
@@ -132,9 +134,8 @@ class Catalog:
         return None
 
     async def close(self, drain_s: float) -> None:
-        """Lets every batcher finish what it has accepted."""
-        for model in self.ready():
-            await model.batcher.close(drain_s)
+        """Lets every batcher finish what it has accepted, all within `drain_s` seconds."""
+        await asyncio.gather(*(model.batcher.close(drain_s) for model in self.ready()))
 
     def _load(self, name: str, version: int, observer: Observer) -> Entry:
         is_default = self._defaults[name] == version
@@ -152,7 +153,8 @@ class Catalog:
         engine = open_engine(bundle, self._inference, self._threads)
         check_golden(engine, bundle)
         batcher = Batcher(name, engine, self._inference.max_batch_rows, self._inference.max_queue_rows, observer)
-        return LoadedModel(bundle, batcher, engine.platform, time.monotonic() - began)
+        shown = replace(bundle, files={name: bundle.files[name] for name in KEPT})
+        return LoadedModel(shown, batcher, engine.platform, time.monotonic() - began)
 
 
 def check_golden(engine: Engine, bundle: Bundle) -> None:

@@ -10,8 +10,7 @@ from service.inference.engine import Logits
 
 INK = 32  # of 255; an image without a brighter pixel has nothing to read
 
-BLANK, AMBIGUOUS, NOT_A_DIGIT, SEVERAL_DIGITS = "blank", "ambiguous", "not_a_digit", "several_digits"
-REASONS = (BLANK, AMBIGUOUS, NOT_A_DIGIT, SEVERAL_DIGITS)
+BLANK, AMBIGUOUS, NOT_A_DIGIT = REASONS = ("blank", "ambiguous", "not_a_digit")
 
 
 def softmax(logits: Logits, temperature: float) -> NDArray[np.float64]:

@@ -20,6 +20,9 @@ class TorchEngine:
         self.platform = f"torch-{self._device.type}"
         if self._device.type == "cpu":
             torch.set_num_threads(threads)
+        else:  # TF32 rounds to 10 bits: logits would be 1e-2 off, and the golden check refuses 1e-3
+            torch.backends.cudnn.allow_tf32 = False
+            torch.backends.cuda.matmul.allow_tf32 = False
         self._network = _network(bundle).to(self._device).eval()
 
     @torch.inference_mode()

@@ -1,5 +1,6 @@
 """Logs as JSON lines on standard error, written by a thread of their own so that no request waits for a pipe."""
 
+import contextlib
 import logging
 import queue
 import random
@@ -9,8 +10,10 @@ from logging.handlers import QueueHandler, QueueListener
 
 import orjson
 
+from service.errors import InternalError
 from service.settings import Log
 
+MOST_WAITING = 10_000  # records; a blocked pipe must not fill the memory
 _access = logging.getLogger("axon.access")
 
 
@@ -31,17 +34,21 @@ class JsonLines(logging.Formatter):
 
 
 class _WholeRecords(QueueHandler):
-    """Hands records over unformatted; the listener's thread does the formatting."""
+    """Hands records over unformatted, for the listener's thread to format; drops them where that cannot keep up."""
 
     def prepare(self, record: logging.LogRecord) -> logging.LogRecord:
         return record
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with contextlib.suppress(queue.Full):
+            self.queue.put_nowait(record)
 
 
 def start(settings: Log) -> QueueListener:
     """Routes Axon's loggers through a queue to standard error. The caller stops the listener."""
     writer = logging.StreamHandler(sys.stderr)
     writer.setFormatter(JsonLines())
-    records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
+    records: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
     for name in ("axon", "service"):
         logger = logging.getLogger(name)
         logger.setLevel(settings.level)
@@ -53,12 +60,14 @@ def start(settings: Log) -> QueueListener:
 
 
 class AccessLog:
-    """Logs a sample of the answered requests, and every one that ended in a server error."""
+    """Logs a sample of the answered requests, and as an error every one that failed for a cause of our own (500)."""
 
     def __init__(self, sample: float) -> None:
         self._sample = sample
 
     def record(self, status: int, **fields: object) -> None:
         """Perhaps writes one line; costs a random number where it does not."""
-        if status >= 500 or random.random() < self._sample:
+        if status == InternalError.status:
+            _access.error("request", extra={"fields": {"status": status, **fields}})
+        elif random.random() < self._sample:
             _access.info("request", extra={"fields": {"status": status, **fields}})

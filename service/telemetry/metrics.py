@@ -136,6 +136,16 @@ def render() -> bytes:
 
 def reap(folder: Path) -> None:
     """Removes the live gauges of workers that are gone; their counts stay, for a counter must not fall."""
-    for pid in {path.stem.rpartition("_")[2] for path in folder.glob("gauge_live*.db")}:
-        if not Path("/proc", pid).exists():
-            _multiprocess.mark_process_dead(int(pid), str(folder))  # type: ignore[no-untyped-call]
+    for path in folder.glob("gauge_live*.db"):
+        if not _is_alive(int(path.stem.rpartition("_")[2])):
+            path.unlink(missing_ok=True)  # another worker may be reaping too
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

@@ -3,6 +3,8 @@
 import asyncio
 import os
 from collections.abc import Callable
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 from service.inference.catalog import Catalog
@@ -32,9 +34,10 @@ async def beat_forever(catalog: Catalog, every_beat: Callable[[], None]) -> None
 def measure(catalog: Catalog) -> None:
     """Sets the gauges that are read rather than counted."""
     metrics.RESIDENT.set(resident_bytes())
-    for model in catalog.ready():
-        metrics.QUEUE_ROWS.labels(model.name).set(model.batcher.queued_rows)
-        metrics.HEARTBEAT_AGE.labels(model.name).set(model.batcher.heartbeat_age_s)
+    for name, versions in groupby(catalog.ready(), key=attrgetter("name")):
+        batchers = [model.batcher for model in versions]
+        metrics.QUEUE_ROWS.labels(name).set(sum(batcher.queued_rows for batcher in batchers))
+        metrics.HEARTBEAT_AGE.labels(name).set(max(batcher.heartbeat_age_s for batcher in batchers))
 
 
 def resident_bytes() -> int:

@@ -32,7 +32,8 @@ class Quality:
         """Counts the predictions now; the features of uint8[N, 28, 28] when enough images have gathered."""
         for prediction in predictions:
             self._digits.get(prediction["digit"], self._no_ink).inc()
-            self._confidence.observe(prediction["confidence"])
+            if prediction["digit"] is not None:
+                self._confidence.observe(prediction["confidence"])
             if prediction["reason"]:
                 self._abstentions[prediction["reason"]].inc()
         self._images.append(images)

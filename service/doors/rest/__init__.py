@@ -22,8 +22,7 @@ def router(pipeline: Pipeline, digits: Digits, gates: Gates) -> Router:
     routes = [
         Route("/v1/digits", digits.read, methods=["POST"]),
         Route("/v1/gates", gates.every, methods=["GET"]),
-        Route("/v1/gates/{gate}", gates.describe, methods=["GET"]),
-        Route("/v1/gates/{gate}", gates.fire, methods=["POST"]),
+        Route("/v1/gates/{gate}", gates.one, methods=["GET", "POST"]),
         Route("/v1/models", published.every, methods=["GET"]),
         Route("/v1/models/{name}", published.describe, methods=["GET"]),
         Route("/v1/models/{name}/card", published.card, methods=["GET"]),

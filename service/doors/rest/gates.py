@@ -34,6 +34,10 @@ class Gates:
         gates = [await self._summary(model, deadline) for model in models]
         return answer({"gates": gates, "request_id": request.state.request_id})
 
+    async def one(self, request: Request) -> Response:
+        """A gate's description, or its outputs."""
+        return await (self.fire(request) if request.method == "POST" else self.describe(request))
+
     async def describe(self, request: Request) -> Response:
         """One gate: truth table, weights, and the decision surface as probabilities over a square."""
         deadline = body.deadline_of(request, self._http.timeout_ms)

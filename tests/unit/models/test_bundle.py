@@ -34,6 +34,16 @@ def replace_by_link(path: Path) -> None:
     path.symlink_to(target)
 
 
+def replace_by_folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
 def shorten(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1])
 
@@ -55,6 +65,17 @@ DAMAGE: dict[str, tuple[type[bundle.BundleError], str, Callable[[Path], object]]
     "extra file": (bundle.UnexpectedFile, "notes.txt", lambda folder: (folder / "notes.txt").write_text("hello")),
     "link": (bundle.UnexpectedFile, "plain files", lambda folder: replace_by_link(folder / bundle.CARD)),
     "pipe": (bundle.UnexpectedFile, "plain files", lambda folder: os.mkfifo(folder / "pipe")),
+    "folder": (bundle.UnexpectedFile, "plain files", lambda folder: replace_by_folder(folder / bundle.CARD)),
+    "manifest that is a pipe": (
+        bundle.UnexpectedFile,
+        "plain files",
+        lambda folder: replace_by_pipe(folder / bundle.MANIFEST),
+    ),
+    "deep manifest": (
+        bundle.InvalidManifest,
+        "not JSON",
+        lambda folder: (folder / bundle.MANIFEST).write_text("[" * 100_000),
+    ),
     "not JSON": (bundle.InvalidManifest, "not JSON", lambda folder: (folder / bundle.MANIFEST).write_text("{")),
     "not an object": (bundle.UnknownSchema, "None", lambda folder: (folder / bundle.MANIFEST).write_text("[]")),
     "huge manifest": (
