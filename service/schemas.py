@@ -5,7 +5,7 @@ They describe; `doors.intake` checks, which is faster and says in a sentence wha
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, WithJsonSchema
 
 from service.errors import ERRORS
 from service.inference.catalog import State
@@ -14,6 +14,11 @@ from service.inference.predictions import REASONS
 Probability = Annotated[float, Field(ge=0, le=1)]
 Pixels = Annotated[list[list[Annotated[float, Field(ge=0, le=255)]]], Field(min_length=28, max_length=28)]
 ImageText = Annotated[str, Field(description="base64 text or a data URL of a PNG, JPEG, WebP, BMP, TIFF or GIF")]
+
+# For the Bento door: any list goes in, described as what it should be. pydantic would name every wrong number of a
+# megabyte, one by one; intake names the first.
+ImageList = Annotated[list[Any], WithJsonSchema(TypeAdapter(list[ImageText | Pixels]).json_schema())]
+RowList = Annotated[list[Any], WithJsonSchema(TypeAdapter(list[list[Probability]]).json_schema())]
 
 Reason = Annotated[str, Field(json_schema_extra={"enum": list(REASONS)})]
 Code = Annotated[str, Field(json_schema_extra={"enum": [error.code for error in ERRORS]})]

@@ -7,16 +7,15 @@ imported, so the settings are read here, once, and nowhere else.
 import asyncio
 import contextlib
 import gc
-import os
-import time
 from collections.abc import Awaitable
 from typing import Any
 
 import bentoml
+from starlette.datastructures import State
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from service import imaging
+from service import cores, imaging
 from service.doors import rest
 from service.doors.front import FAILURE, FrontDoor
 from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, Digits
@@ -26,12 +25,12 @@ from service.errors import AxonError
 from service.inference.catalog import Catalog
 from service.inference.engine import on_gpu
 from service.inference.pipeline import Pipeline
-from service.schemas import DigitsAnswer, GateAnswer, ImageText, Pixels, Probability
+from service.schemas import DigitsAnswer, GateAnswer, ImageList, RowList
 from service.settings import Settings
 from service.telemetry import access_log, metrics, pulse
 
 SETTINGS = Settings.load()
-CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+CORES = cores.usable()
 WORKERS = SETTINGS.http.workers or (1 if on_gpu(SETTINGS.inference) else CORES)
 THREADS = SETTINGS.inference.threads or max(1, CORES // WORKERS)
 
@@ -46,6 +45,7 @@ class House:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.max_body_bytes = settings.http.max_body_bytes
+        self.timeout_ms = settings.http.timeout_ms
         self.access_log = access_log.AccessLog(settings.log.access_sample)
 
     async def open(self) -> None:
@@ -67,14 +67,11 @@ class House:
     async def close(self) -> None:
         """Finishes what was accepted, then stops."""
         await self.catalog.close(self.settings.http.drain_s)
+        self.digits.pictures.close()
         self._pulse.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._pulse
         self._log.stop()
-
-    def deadline(self) -> float:
-        """When a request that names no deadline is due."""
-        return time.monotonic() + self.settings.http.timeout_ms / 1e3
 
 
 HOUSE = House(SETTINGS)
@@ -105,31 +102,30 @@ class Axon:
     @bentoml.api
     async def classify(
         self,
-        images: list[ImageText | Pixels],
+        images: ImageList,
         model: str = DEFAULT_MODEL,
         top_k: int = DEFAULT_TOP_K,
         ctx: bentoml.Context = None,  # type: ignore[assignment]  # BentoML fills it in
     ) -> DigitsAnswer:
         """Reads pictures: base64 text or 28x28 arrays, never addresses of any."""
-        request_id = ctx.request.state.request_id
-        checked = HOUSE.digits.from_items(images)
-        return await _said(ctx, _classify(checked, request_id, model, top_k))
+        return await _said(ctx, _classify(images, model, top_k, ctx.request.state))
 
     @bentoml.api
     async def gate(
         self,
         gate: str,
-        inputs: list[list[Probability]],
+        inputs: RowList,
         ctx: bentoml.Context = None,  # type: ignore[assignment]
     ) -> GateAnswer:
         """Evaluates a gate: and, or, nand, nor, xor, xnor."""
-        deadline = HOUSE.deadline()
-        return await _said(ctx, HOUSE.gates.evaluate(gate, inputs, deadline, ctx.request.state.request_id))
+        state = ctx.request.state
+        return await _said(ctx, HOUSE.gates.evaluate(gate, inputs, state.deadline, state.request_id))
 
 
-async def _classify(checked: Awaitable[Any], request_id: str, model: str, top_k: int) -> dict[str, Any]:
-    deadline = HOUSE.deadline()
-    return await HOUSE.digits.predict(await checked, deadline, request_id, model=model, top_k=top_k)
+async def _classify(items: list[Any], model: str, top_k: int, state: State) -> dict[str, Any]:
+    question = HOUSE.digits.ask(model, top_k=top_k)
+    images = await HOUSE.digits.from_items(items, state.deadline)
+    return await HOUSE.digits.predict(images, question, state.deadline, state.request_id)
 
 
 async def _said(ctx: bentoml.Context, document: Awaitable[dict[str, Any]]) -> Any:

@@ -12,8 +12,18 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyAddress, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyAddress,
+    NonNegativeFloat,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
 from pydantic import ValidationError as _ValidationError
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "AXON_"
@@ -67,8 +77,16 @@ class Inference(Group):
         0, description="threads inside one operator; 0: cores divided by workers, at least 1"
     )
     max_batch_rows: PositiveInt = Field(256, description="most rows that run as one batch")
-    max_queue_rows: PositiveInt = Field(4_096, description="most rows that wait for one model; more is 429")
+    max_queue_rows: Annotated[int, Field(ge=2_048)] = Field(
+        4_096, description="most rows that wait for one model; more is 429"
+    )
     heartbeat_s: PositiveFloat = Field(10, description="not ready when an engine thread is silent for so many seconds")
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Inference":
+        if self.engine == "onnx" and self.device == "cuda":
+            raise ValueError("engine onnx runs on the CPU; for device cuda the engine is torch, or auto")
+        return self
 
 
 class Imaging(Group):
@@ -89,9 +107,7 @@ class Log(Group):
 class Settings(BaseSettings):
     """All settings. `Settings.load()` reads and checks the environment."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter=DELIMITER, frozen=True, extra="forbid", env_parse_none_str=None
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=DELIMITER, frozen=True, extra="forbid")
     http: Http = Http()
     models: Models = Models()
     inference: Inference = Inference()
@@ -102,11 +118,17 @@ class Settings(BaseSettings):
     def load(cls) -> "Settings":
         """Reads the environment. Raises SettingsError that names every variable that is wrong and what it may be."""
         refuse_unknown(os.environ)
+        refuse_unreadable(os.environ)
         try:
             return cls()
         except _ValidationError as error:
-            wrong = (f"{_variable(item['loc'])}: {item['msg']}, got {item['input']!r}" for item in error.errors())
-            raise SettingsError("; ".join(wrong)) from None
+            raise SettingsError("; ".join(map(_sentence, error.errors()))) from None
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Settings":
+        if self.http.max_images > self.inference.max_queue_rows:
+            raise ValueError("AXON_HTTP__MAX_IMAGES is more than AXON_INFERENCE__MAX_QUEUE_ROWS, so would never fit")
+        return self
 
 
 class Variable(NamedTuple):
@@ -135,6 +157,20 @@ def refuse_unknown(environment: Mapping[str, str]) -> None:
             near = difflib.get_close_matches(name.upper(), known, n=3)
             hint = f"did you mean {' or '.join(near)}?" if near else "docs/configuration.md lists every name"
             raise SettingsError(f"{name} is not a setting; {hint}")
+
+
+def refuse_unreadable(environment: Mapping[str, str]) -> None:
+    """Raises SettingsError for a list or an object that is not JSON."""
+    for name, default, _ in variables():
+        if name in environment and default.startswith(("{", "[")):
+            try:
+                json.loads(environment[name])
+            except ValueError:
+                raise SettingsError(f"{name} must be JSON, such as {default}, got {environment[name]!r}") from None
+
+
+def _sentence(item: ErrorDetails) -> str:
+    return f"{_variable(item['loc'])}: {item['msg']}" + (f", got {item['input']!r}" if len(item["loc"]) > 1 else "")
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

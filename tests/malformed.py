@@ -59,10 +59,18 @@ def form(name: str, data: bytes) -> bytes:
     )
 
 
+def field(name: str, data: bytes) -> bytes:
+    """A form with one part that is no file."""
+    return f'--b\r\ncontent-disposition: form-data; name="{name}"\r\n\r\n'.encode() + data + b"\r\n--b--\r\n"
+
+
+STRANGE = {"content-type": "multipart/form-data; boundary=b; charset=unicode_escape"}
 MULTIPART = {"content-type": "multipart/form-data; boundary=b"}
 SOON = {"x-request-timeout-ms": "soon"}
+PASSED = {"x-request-timeout-ms": "0.000001"}
 PICKLE = {"content-type": "application/vnd.bentoml+pickle"}
 STRANGER = {"images": [[ROW] * 28], "model": "x"}
+DEEP = b'{"images": ' + b"[" * 5000 + b"]" * 5000 + b"}"
 D, X, BENTO = "/v1/digits", "/v1/gates/xor", "/classify"
 
 CASES = (
@@ -82,7 +90,7 @@ CASES = (
     Case("null as an image", "POST", D, 400, "invalid_input", digits([None]), JSON),
     Case("pixels scaled to 0..1", "POST", D, 422, "unusable_input", digits([[[0.5] * 28] * 28]), JSON),
     Case("1,025 images", "POST", D, 413, "too_large", digits([0] * 1025), JSON),
-    Case("JSON 5,000 deep", "POST", D, 400, "invalid_input", b'{"images": ' + b"[" * 5000 + b"]" * 5000 + b"}", JSON),
+    Case("JSON 5,000 deep", "POST", D, 400, "invalid_input", DEEP, JSON),
     Case("JSON 900 deep", "POST", D, 400, "invalid_input", b'{"images": ' + b"[" * 900 + b"]" * 900 + b"}", JSON),
     Case("text that is not base64", "POST", D, 400, "invalid_input", digits(["sév€n"]), JSON),
     Case("base64 of no picture", "POST", D, 415, "not_an_image", digits([base64.b64encode(b"hello").decode()]), JSON),
@@ -98,6 +106,8 @@ CASES = (
     Case("Content-Type of a page", "POST", D, 415, "not_an_image", b"<html>", {"content-type": "text/html"}),
     Case("a form with another part", "POST", D, 400, "invalid_input", form("file", picture()), MULTIPART),
     Case("a form without an end", "POST", D, 400, "invalid_input", b"--b\r\ncontent-disp", MULTIPART),
+    Case("1,025 parts", "POST", D, 413, "too_large", b"".join([form("image", b"x")[:-7]] * 1025) + b"--b--", MULTIPART),
+    Case("a form in a strange charset", "POST", D, 415, "not_an_image", field("image", b"\\ud800"), STRANGE),
     Case("a form without a boundary", "POST", D, 400, "invalid_input", b"x", {"content-type": "multipart/form-data"}),
     Case("unknown model", "POST", D + "?model=gpt", 404, "unknown_model", picture(), PNG),
     Case("a gate as a reader", "POST", D + "?model=gate-xor", 404, "unknown_model", picture(), PNG),
@@ -113,9 +123,17 @@ CASES = (
     Case("unknown gate", "POST", "/v1/gates/maybe", 404, "unknown_model", b'{"inputs": [[0, 1]]}', JSON),
     Case("three inputs", "POST", X, 400, "invalid_input", b'{"inputs": [[0, 1, 1]]}', JSON),
     Case("an input of 2", "POST", X, 400, "invalid_input", b'{"inputs": [[0, 2]]}', JSON),
+    Case("a boolean among numbers", "POST", X, 400, "invalid_input", b'{"inputs": [[true, 0]]}', JSON),
+    Case("a deadline that has passed", "POST", D, 504, "deadline_exceeded", picture(), PNG | PASSED),
+    Case("wrong verb for a gate", "PUT", X, 405, "method_not_allowed"),
     Case("booleans as inputs", "POST", X, 400, "invalid_input", b'{"inputs": [[true, false]]}', JSON),
     Case("ragged inputs", "POST", X, 400, "invalid_input", b'{"inputs": [[0, 1], [0]]}', JSON),
     Case("Bento: a number as images", "POST", BENTO, 400, "invalid_input", b'{"images": 3}', JSON),
+    Case("Bento: 100 wrong images", "POST", BENTO, 400, "invalid_input", digits(["a"] * 100), JSON),
+    Case("Bento: a form", "POST", BENTO, 415, "not_an_image", form("images", b"[" * 200_000), MULTIPART),
+    Case("Bento: JSON 5,000 deep", "POST", BENTO, 400, "invalid_input", DEEP, JSON),
+    Case("Bento: top_k of 0", "POST", BENTO, 400, "invalid_input", b'{"images": [""], "top_k": 0}', JSON),
+    Case("Bento: deadline that is no number", "POST", BENTO, 400, "invalid_input", b"{}", JSON | SOON),
     Case("Bento: not JSON", "POST", BENTO, 400, "invalid_input", b"{", JSON),
     Case("Bento: base64 of no picture", "POST", BENTO, 415, "not_an_image", b'{"images": ["aaaa"]}', JSON),
     Case("Bento: unknown model", "POST", BENTO, 404, "unknown_model", orjson.dumps(STRANGER), JSON),

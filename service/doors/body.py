@@ -4,7 +4,8 @@ import asyncio
 import time
 
 from python_multipart.exceptions import FormParserError
-from starlette.datastructures import UploadFile
+from python_multipart.multipart import parse_options_header
+from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 from starlette.types import Message, Receive
@@ -66,14 +67,17 @@ async def read_parts(request: Request, deadline: float, name: str, max_parts: in
     Raises InvalidInput for a malformed form, a part of another name or too many parts; else as read_bytes.
     """
     limits = {"max_files": max_parts, "max_fields": max_parts, "max_part_size": max_bytes}
+    parser = MultiPartParser(_as_latin_1(request), request.stream(), **limits)
     try:
         async with asyncio.timeout(deadline - time.monotonic()):
-            form = await MultiPartParser(request.headers, request.stream(), **limits).parse()
+            form = await parser.parse()
     except TimeoutError:
         raise DeadlineExceeded("the deadline passed before the request body had arrived") from None
     except MultiPartException as error:
+        if error.message.startswith("Too many"):
+            raise TooLarge(f"the form may have {max_parts} parts, got more") from None
         raise InvalidInput(f"the multipart form is malformed: {error.message}") from None
-    except FormParserError:
+    except (FormParserError, ValueError):
         raise InvalidInput("the multipart form is malformed: its parts cannot be told apart") from None
     try:
         strangers = sorted(set(form) - {name})
@@ -84,5 +88,13 @@ async def read_parts(request: Request, deadline: float, name: str, max_parts: in
         await form.close()
 
 
+def _as_latin_1(request: Request) -> Headers:
+    """The form's Content-Type with its boundary alone, in the encoding that maps every byte to a letter and back."""
+    _, parameters = parse_options_header(request.headers["content-type"])
+    boundary = {b"boundary": parameters[b"boundary"]} if b"boundary" in parameters else {}
+    parts = [b"multipart/form-data; charset=latin-1", *(b'; boundary="' + text + b'"' for text in boundary.values())]
+    return Headers(raw=[(b"content-type", b"".join(parts))])
+
+
 async def _content(part: UploadFile | str) -> bytes:
-    return await part.read() if isinstance(part, UploadFile) else part.encode()
+    return await part.read() if isinstance(part, UploadFile) else part.encode("latin-1")

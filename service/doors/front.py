@@ -13,17 +13,18 @@ from typing import Any, Protocol
 import orjson
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.doors.body import BoundedReceive, too_large
-from service.errors import JSON, AxonError, ForeignError, InternalError, MethodNotAllowed
+from service.doors.body import BoundedReceive, deadline_of, read_bytes, too_large
+from service.errors import JSON, AxonError, ForeignError, InternalError, MethodNotAllowed, NotAnImage
 from service.telemetry import metrics
 from service.telemetry.access_log import AccessLog
 
 log = logging.getLogger(__name__)
 
-REQUEST_ID, FAILURE = "request_id", "failure"  # keys of a request's state
+REQUEST_ID, DEADLINE, FAILURE = "request_id", "deadline", "failure"  # keys of a request's state
+MOST_DETAILS = 10
 BENTO_ROUTES = {"/classify", "/gate", "/schema.json", "/docs.json"}
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 CLIENT_CLOSED = 499  # the client went away before there was an answer; nobody sees this status but the metrics
@@ -64,6 +65,7 @@ class House(Protocol):
     routes: ASGIApp
     access_log: AccessLog
     max_body_bytes: int
+    timeout_ms: float
 
 
 class FrontDoor:
@@ -86,11 +88,12 @@ class FrontDoor:
         except HTTPException as error:
             await exchange.refuse(_foreign(scope, error))
         except ClientDisconnect:
-            exchange.status = exchange.status or CLIENT_CLOSED
+            pass  # nobody is there to be told
         except Exception:
             log.exception("request_failed request_id=%s", exchange.request_id)
             await exchange.refuse(InternalError())
         finally:
+            exchange.status = exchange.status or CLIENT_CLOSED
             self._count(scope, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
@@ -100,9 +103,19 @@ class FrontDoor:
             raise too_large(limit, int(declared))
         bounded = BoundedReceive(receive, limit)
         if scope["path"] in BENTO_ROUTES:
-            await BentoAnswer(exchange, bounded, scope["state"]).relay(self._bento, scope)
+            await self._ask_bento(scope, bounded, exchange)
         else:
             await self._house.routes(scope, bounded, exchange.send)
+
+    async def _ask_bento(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        """Reads the whole body first, within bounds of bytes and time, which BentoML would not keep."""
+        request = Request(scope, receive)
+        deadline = scope["state"][DEADLINE] = deadline_of(request, self._house.timeout_ms)
+        media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+        if scope["method"] == "POST" and media_type != JSON:
+            raise NotAnImage(f"{scope['path']} takes {JSON}, got {media_type}")
+        body = await read_bytes(request, deadline)
+        await BentoAnswer(exchange, body, receive).relay(self._bento, scope)
 
     def _count(self, scope: Scope, exchange: Exchange) -> None:
         seconds = time.perf_counter() - exchange.began
@@ -117,29 +130,28 @@ class FrontDoor:
 class BentoAnswer:
     """Relays BentoML's answer; an error is held back, and given again in the one shape.
 
-    A Bento method, or the bounded body under it, leaves the AxonError that it met in the request's state.
+    A Bento method leaves the AxonError that it met in the request's state.
     """
 
-    def __init__(self, exchange: Exchange, receive: Receive, state: dict[str, Any]) -> None:
+    def __init__(self, exchange: Exchange, request_body: bytes, receive: Receive) -> None:
         self._exchange = exchange
-        self._receive = receive
-        self._state = state
+        self._request_body: bytes | None = request_body
+        self._receive_more = receive
         self._held: Message | None = None
-        self._body = b""
+        self._body = bytearray()
 
     async def relay(self, app: ASGIApp, scope: Scope) -> None:
-        await app(scope, self._receive_noting, self._send_unless_error)
+        await app(scope, self._receive, self._send)
         if self._held is not None:
-            raise self._state.get(FAILURE) or _reshape(scope, self._held, self._body)
+            raise scope["state"].get(FAILURE) or _reshape(scope, self._held, bytes(self._body))
 
-    async def _receive_noting(self) -> Message:
-        try:
-            return await self._receive()
-        except AxonError as error:
-            self._state[FAILURE] = error
-            raise
+    async def _receive(self) -> Message:
+        if self._request_body is None:
+            return await self._receive_more()
+        body, self._request_body = self._request_body, None
+        return {"type": "http.request", "body": body, "more_body": False}
 
-    async def _send_unless_error(self, message: Message) -> None:
+    async def _send(self, message: Message) -> None:
         if message["type"] == "http.response.start" and message["status"] >= 400:
             self._held = message
         elif self._held is not None:
@@ -159,7 +171,7 @@ def _reshape(scope: Scope, start: Message, body: bytes) -> AxonError:
     first = document[0] if isinstance(document, list) and document else document
     if not isinstance(first, dict):
         return ForeignError(status, "the request cannot be understood")
-    detail = [{"loc": item["loc"], "msg": item["msg"]} for item in first.get("detail", [])]
+    detail = [{"loc": item["loc"], "msg": item["msg"]} for item in first.get("detail", [])[:MOST_DETAILS]]
     sentences = (": ".join(filter(None, (".".join(map(str, item["loc"])), item["msg"]))) for item in detail)
     return ForeignError(status, "; ".join(sentences) or first.get("error", ""), detail=detail)
 

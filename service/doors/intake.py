@@ -1,28 +1,20 @@
 """Pre: request bodies -> arrays. What clients may send, checked once for every door, in sentences."""
 
-import asyncio
 import base64
 import binascii
 import time
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import orjson
 from numpy.typing import NDArray
 
-from service import imaging
+from service.doors.pictures import SIDE, Images, Pictures
 from service.errors import InvalidInput, TooLarge, UnusableInput
 
-SIDE = 28
-INLINE_BYTES = 65_536  # a picture of this size decodes in about a millisecond; a larger one goes to a thread
-
-
-class Images(NamedTuple):
-    """uint8[N, 28, 28], and the seconds that decoding and normalising took."""
-
-    images: NDArray[np.uint8]
-    decode_s: float
-    normalise_s: float
+MOST_QUOTED = 60
 
 
 def parse_json(body: bytes) -> Any:
@@ -39,7 +31,7 @@ def member(document: Any, name: str) -> Any:
         raise InvalidInput(f'the body must be an object with the key "{name}", got {_kind(document)}')
     strangers = sorted(set(document) - {name})
     if strangers:
-        raise InvalidInput(f'the body has the key "{name}" alone, got {strangers[0]!r}')
+        raise InvalidInput(f'the body has the key "{name}" alone, got {_quoted(strangers[0])}')
     if name not in document:
         raise InvalidInput(f'the body must have the key "{name}"')
     return document[name]
@@ -56,32 +48,22 @@ def count(items: Any, name: str, most: int) -> list[Any]:
     return items
 
 
-async def digits_from_items(items: list[Any], max_pixels: int) -> Images:
+async def digits_from_items(items: list[Any], pictures: Pictures, deadline: float) -> Images:
     """Items of a JSON list, each base64 text of a picture or a 28x28 array of 0..255, in order.
 
-    Raises InvalidInput or UnusableInput that name the item, and what imaging raises.
+    Raises InvalidInput or UnusableInput that name the item, and what Pictures.read raises.
     """
-    if all(type(item) is list for item in items):
-        began = time.perf_counter()
-        return Images(_arrays(items), time.perf_counter() - began, 0.0)
-    parts = [
-        await digits_from_files([_from_base64(item, f"images[{index}]")], max_pixels)
-        if isinstance(item, str)
-        else Images(_array(item, f"images[{index}]")[None], 0.0, 0.0)
-        for index, item in enumerate(items)
-    ]
-    return Images(
-        np.concatenate([part.images for part in parts]),
-        sum(part.decode_s for part in parts),
-        sum(part.normalise_s for part in parts),
-    )
-
-
-async def digits_from_files(files: list[bytes], max_pixels: int) -> Images:
-    """Pictures as files. Large ones are worked on beside the event loop. Raises what imaging raises."""
-    if sum(map(len, files)) <= INLINE_BYTES:
-        return _read_files(files, max_pixels)
-    return await asyncio.to_thread(_read_files, files, max_pixels)
+    began = time.perf_counter()
+    texts = {index: _from_base64(item, f"images[{index}]") for index, item in enumerate(items) if type(item) is str}
+    if not texts:
+        return Images(_arrays(items), time.perf_counter() - began)
+    images = np.empty((len(items), SIDE, SIDE), np.uint8)
+    for index in set(range(len(items))) - set(texts):
+        images[index] = _array(items[index], f"images[{index}]")
+    parsed_s = time.perf_counter() - began
+    read = await pictures.read(list(texts.values()), deadline)
+    images[list(texts)] = read.images
+    return Images(images, parsed_s + read.decode_s, read.normalise_s)
 
 
 def gate_rows(rows: list[Any], inputs: int) -> NDArray[np.float32]:
@@ -90,25 +72,11 @@ def gate_rows(rows: list[Any], inputs: int) -> NDArray[np.float32]:
         table = np.array(rows)
     except ValueError:
         table = np.empty(0)
-    good = table.shape == (len(rows), inputs) and table.dtype.kind in "iuf"
-    if not good or not ((table >= 0) & (table <= 1)).all():
+    if not _are_numbers(rows, table, (len(rows), inputs)) or table.min() < 0 or table.max() > 1:
         for index, row in enumerate(rows):
             _check_numbers(row, f"inputs[{index}]", inputs, 1)
         table = np.array(rows)
-    return table.astype(np.float32)
-
-
-def _read_files(files: list[bytes], max_pixels: int) -> Images:
-    images = np.empty((len(files), SIDE, SIDE), np.uint8)
-    decode_s = normalise_s = 0.0
-    for index, data in enumerate(files):
-        began = time.perf_counter()
-        grey = imaging.decode(data, max_pixels)
-        decoded = time.perf_counter()
-        images[index] = imaging.normalise(grey)
-        decode_s += decoded - began
-        normalise_s += time.perf_counter() - decoded
-    return Images(images, decode_s, normalise_s)
+    return np.asarray(table, np.float32)
 
 
 def _arrays(items: list[list[Any]]) -> NDArray[np.uint8]:
@@ -117,8 +85,9 @@ def _arrays(items: list[list[Any]]) -> NDArray[np.uint8]:
         pixels = np.array(items)
     except ValueError:
         pixels = np.empty(0)
-    if pixels.shape == (len(items), SIDE, SIDE) and pixels.dtype.kind == "i" and _within(pixels):
-        return pixels.astype(np.uint8)
+    wanted = (len(items), SIDE, SIDE)
+    if _are_numbers(chain.from_iterable(items), pixels, wanted) and pixels.min() >= 0 and pixels.max() <= 255:
+        return _whole(pixels)
     return np.stack([_array(item, f"images[{index}]") for index, item in enumerate(items)])
 
 
@@ -130,10 +99,24 @@ def _array(item: Any, name: str) -> NDArray[np.uint8]:
         raise InvalidInput(f"{name} must be {SIDE} rows of {SIDE} numbers, got {len(item)} rows")
     for index, row in enumerate(item):
         _check_numbers(row, f"{name}[{index}]", SIDE, 255)
-    pixels = np.array(item, np.float64)
-    if 0 < pixels.max() <= 1 and (pixels % 1).any():
-        raise UnusableInput(f"{name} looks scaled to 0..1; pixels are 0 (paper) to 255 (ink), so multiply by 255")
-    return np.rint(pixels).astype(np.uint8)
+    return _whole(np.array([item]), name)[0, ...]
+
+
+def _whole(pixels: NDArray[Any], name: str | None = None) -> NDArray[np.uint8]:
+    """Rounds [N, 28, 28] of 0..255 to whole levels. Raises UnusableInput for an image that looks scaled to 0..1."""
+    if pixels.dtype.kind == "i":
+        return np.asarray(pixels, np.uint8)
+    peaks = pixels.max(axis=(1, 2))
+    scaled = (peaks > 0) & (peaks <= 1) & (pixels % 1).any(axis=(1, 2))
+    if scaled.any():
+        wrong = name or f"images[{int(scaled.argmax())}]"
+        raise UnusableInput(f"{wrong} looks scaled to 0..1; pixels are 0 (paper) to 255 (ink), so multiply by 255")
+    return np.asarray(np.rint(pixels), np.uint8)
+
+
+def _are_numbers(rows: Iterable[Any], table: NDArray[Any], shape: tuple[int, ...]) -> bool:
+    """Whether numpy made a table of this shape of them, and none was a boolean, which numpy takes for a number."""
+    return table.shape == shape and table.dtype.kind in "if" and bool not in map(type, chain.from_iterable(rows))
 
 
 def _check_numbers(row: Any, name: str, length: int, most: int) -> None:
@@ -144,10 +127,6 @@ def _check_numbers(row: Any, name: str, length: int, most: int) -> None:
     for value in row:
         if type(value) not in (int, float) or not 0 <= value <= most:
             raise InvalidInput(f"{name} must hold numbers from 0 to {most}, got {_show(value)}")
-
-
-def _within(pixels: NDArray[Any]) -> bool:
-    return bool(pixels.min() >= 0 and pixels.max() <= 255)
 
 
 def _from_base64(text: str, name: str) -> bytes:
@@ -165,6 +144,11 @@ def _from_base64(text: str, name: str) -> bytes:
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")
+
+
+def _quoted(text: str) -> str:
+    """A client's text in a message, cut short: an error must not echo megabytes."""
+    return repr(text if len(text) <= MOST_QUOTED else text[:MOST_QUOTED] + "…")
 
 
 def _show(value: Any) -> str:

@@ -1,20 +1,22 @@
 """POST /v1/digits: pictures in, predictions out."""
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from service.doors import body, intake
-from service.doors.intake import Images
+from service.doors.pictures import Images, Pictures
 from service.doors.rest.exchange import Parser, answer, flag, parse_query, reference, version, whole
 from service.errors import JSON, InvalidInput, NotAnImage
+from service.inference.catalog import LoadedModel
 from service.inference.pipeline import DigitsResult, Pipeline
 from service.settings import Settings
 
 DEFAULT_MODEL = "cnn"
 DEFAULT_TOP_K = 3
+DIGITS = 10
 PICTURES = ("png", "jpeg", "webp", "bmp", "tiff", "gif")
 IMAGE_TYPES = (*(f"image/{picture}" for picture in PICTURES), "application/octet-stream")
 FORM = "multipart/form-data"
@@ -23,9 +25,17 @@ PART = "image"
 _QUERY: dict[str, Parser] = {
     "model": str,
     "version": version,
-    "top_k": whole("top_k", 1, 10),
+    "top_k": whole("top_k", 1, DIGITS),
     "explain": flag("explain"),
 }
+
+
+class Question(NamedTuple):
+    """What is asked about the images."""
+
+    reader: LoadedModel
+    top_k: int
+    explain: bool
 
 
 class Digits:
@@ -34,35 +44,38 @@ class Digits:
     def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
         self._pipeline = pipeline
         self._http = settings.http
-        self._max_pixels = settings.imaging.max_pixels
+        self.pictures = Pictures(settings.imaging.max_pixels)
 
     async def read(self, request: Request) -> Response:
         """Reads one or many pictures, in whichever form they come."""
         deadline = body.deadline_of(request, self._http.timeout_ms)
-        options = parse_query(request, _QUERY)
+        question = self.ask(**parse_query(request, _QUERY))
         images = await self._images(request, deadline)
-        document = await self.predict(images, deadline, request.state.request_id, **options)
+        document = await self.predict(images, question, deadline, request.state.request_id)
         began = time.perf_counter()
         response = answer(document)
-        self._pipeline.observe_stage(document["model"]["name"], "encode", time.perf_counter() - began)
+        self._pipeline.observe_stage(question.reader.name, "encode", time.perf_counter() - began)
         return response
 
-    async def predict(
+    def ask(
         self,
-        images: Images,
-        deadline: float,
-        request_id: str,
         model: str = DEFAULT_MODEL,
         version: int | None = None,
         top_k: int = DEFAULT_TOP_K,
         explain: bool = False,
-    ) -> dict[str, Any]:
-        """The whole answer for images that are checked. Raises UnknownModel, NotReady, Overloaded, DeadlineExceeded."""
-        reader = self._pipeline.reader(model, version)
-        self._pipeline.observe_stage(model, "decode", images.decode_s)
-        self._pipeline.observe_stage(model, "normalise", images.normalise_s)
-        result = await self._pipeline.read(images.images, reader, top_k, deadline)
-        if explain:
+    ) -> Question:
+        """Checks what is asked before anything is decoded for it. Raises UnknownModel, NotReady or InvalidInput."""
+        if not 1 <= top_k <= DIGITS:
+            raise InvalidInput(f"top_k must be a whole number from 1 to {DIGITS}, got {top_k}")
+        return Question(self._pipeline.reader(model, version), top_k, explain)
+
+    async def predict(self, images: Images, question: Question, deadline: float, request_id: str) -> dict[str, Any]:
+        """The whole answer for images that are checked. Raises Overloaded, DeadlineExceeded, NotReady."""
+        reader = question.reader
+        self._pipeline.observe_stage(reader.name, "decode", images.decode_s)
+        self._pipeline.observe_stage(reader.name, "normalise", images.normalise_s)
+        result = await self._pipeline.read(images.images, reader, question.top_k, deadline)
+        if question.explain:
             for prediction, image in zip(result.predictions, images.images, strict=True):
                 prediction["image"] = image
         return {
@@ -72,22 +85,23 @@ class Digits:
             "request_id": request_id,
         }
 
-    async def from_items(self, items: Any) -> Images:
+    async def from_items(self, items: Any, deadline: float) -> Images:
         """Images of a JSON list. Raises what intake raises."""
-        return await intake.digits_from_items(intake.count(items, "images", self._http.max_images), self._max_pixels)
+        counted = intake.count(items, "images", self._http.max_images)
+        return await intake.digits_from_items(counted, self.pictures, deadline)
 
     async def _images(self, request: Request, deadline: float) -> Images:
         media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if media_type == JSON:
             document = intake.parse_json(await body.read_bytes(request, deadline))
-            return await self.from_items(intake.member(document, "images"))
+            return await self.from_items(intake.member(document, "images"), deadline)
         if media_type == FORM:
             files = await body.read_parts(request, deadline, PART, self._http.max_images, self._http.max_body_bytes)
             if not files:
                 raise InvalidInput(f'the form must have one or more parts called "{PART}", got none')
-            return await intake.digits_from_files(files, self._max_pixels)
+            return await self.pictures.read(files, deadline)
         if media_type in IMAGE_TYPES:
-            return await intake.digits_from_files([await body.read_bytes(request, deadline)], self._max_pixels)
+            return await self.pictures.read([await body.read_bytes(request, deadline)], deadline)
         allowed = ", ".join((*IMAGE_TYPES, FORM, JSON))
         raise NotAnImage(f"Content-Type must be one of {allowed}; got {media_type or 'none'}")
 

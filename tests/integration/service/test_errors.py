@@ -1,11 +1,14 @@
 import http.client
+import io
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from PIL import Image
 
 from tests import malformed
-from tests.servers import Server
+from tests.servers import REPOSITORY, Server
 
 
 @pytest.mark.parametrize("case", malformed.CASES, ids=lambda case: case.what)
@@ -17,8 +20,38 @@ def test_a_wrong_request_gets_a_clear_error_in_the_one_shape(server: Server, cas
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["x-request-id"] == body["request_id"]
     assert len(body["error"]) > 20, "a sentence, not a word"
+    assert len(answer.content) < 3_000, "an error does not echo what it was sent"
     for leak in ("Traceback", "/site-packages", "object at 0x", "<class"):
         assert leak not in answer.text
+
+
+def test_a_wrong_verb_is_told_every_right_one(server: Server) -> None:
+    answer = server.client.put("/v1/gates/xor")
+    assert answer.status_code == 405
+    assert {method.strip() for method in answer.headers["allow"].split(",")} == {"GET", "HEAD", "POST"}
+
+
+def test_a_form_field_that_is_no_file_keeps_its_bytes(server: Server) -> None:
+    content = (REPOSITORY / "examples" / "seven.png").read_bytes()
+    body = malformed.field("image", content)
+    answer = server.client.post("/v1/digits", content=body, headers=malformed.MULTIPART)
+    assert answer.json()["predictions"][0]["digit"] == 7
+
+
+def test_large_pictures_hold_nobody_up(server: Server) -> None:
+    """Sixteen of 36 megapixels take seconds; the event loop answers others meanwhile."""
+    large = io.BytesIO()
+    Image.new("L", (6000, 6000), 255).save(large, "PNG")
+
+    def read_large(_: int) -> int:
+        headers = {"content-type": "image/png", "x-request-timeout-ms": "1000"}
+        return httpx.post(server.url + "/v1/digits", content=large.getvalue(), headers=headers, timeout=30).status_code
+
+    with ThreadPoolExecutor(16) as pool:
+        running = pool.map(read_large, range(16))
+        slowest = max(server.client.get("/livez").elapsed.total_seconds() for _ in range(50))
+        assert set(running) <= {200, 504}
+    assert slowest < 0.5
 
 
 def test_the_client_may_name_its_request(server: Server) -> None:

@@ -1,3 +1,5 @@
+import http.client
+import json
 import os
 import shutil
 import subprocess
@@ -77,6 +79,7 @@ def test_a_wrong_setting_stops_the_start_with_a_sentence() -> None:
     for name, value, words in (
         ("AXON_HTP__PORT", "1", "did you mean AXON_HTTP__PORT"),
         ("AXON_HTTP__PORT", "0", "greater than or equal to 1"),
+        ("AXON_MODELS__REQUIRED", "cnn", "must be JSON, such as"),
     ):
         ended = subprocess.run(
             [sys.executable, "-m", "service"],
@@ -100,8 +103,23 @@ def test_the_torch_engine_serves_by_choice(tmp_path: Path) -> None:
         assert [row["output"] for row in fired] == [1, 0]
 
 
-def test_a_deadline_that_is_too_near_is_refused_or_passes(server: Server) -> None:
-    image = [[[0] * 28] * 28] * 100
-    answer = server.client.post("/v1/digits", json={"images": image}, headers={"x-request-timeout-ms": "0.01"})
-    assert (answer.status_code, answer.json()["code"]) in {(429, "overloaded"), (504, "deadline_exceeded")}
-    assert server.client.post("/v1/digits", json={"images": image}).status_code == 200
+def test_sigterm_lets_a_request_in_flight_finish(tmp_path: Path) -> None:
+    picture = (REPOSITORY / "examples" / "seven.png").read_bytes()
+    with serving(tmp_path / "log", AXON_HTTP__WORKERS="1") as running:
+        idle, connection = (http.client.HTTPConnection("127.0.0.1", running.port, timeout=20) for _ in range(2))
+        connection.putrequest("POST", "/v1/digits")
+        connection.putheader("content-type", "image/png")
+        connection.putheader("content-length", str(len(picture)))
+        connection.endheaders(picture[:1000])
+        idle.request("GET", "/livez")
+        assert idle.getresponse().read() == b'{"live":true}'
+        running.client.close()
+        running.terminate()
+        assert idle.sock.recv(1) == b"", "a worker that stops closes the connections that wait for nothing"
+        idle.close()
+        connection.send(picture[1000:])
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert json.load(answer)["predictions"][0]["digit"] == 7
+        connection.close()
+        assert running.wait_for_exit() == 0

@@ -179,6 +179,31 @@ def test_a_request_that_expires_in_the_queue_never_runs() -> None:
     assert engine.batches == [1]
 
 
+def test_a_deadline_that_has_passed_is_said_to_have_passed() -> None:
+    engine = Doubling()
+
+    async def scenario() -> None:
+        with pytest.raises(DeadlineExceeded):
+            await batcher(engine).submit(rows(1), due(-0.01))
+
+    asyncio.run(scenario())
+    assert engine.batches == []
+
+
+def test_an_engine_that_answers_too_few_rows_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
+    class Short(Doubling):
+        def predict(self, rows: Rows) -> Logits:
+            return super().predict(rows)[1:]
+
+    async def scenario() -> None:
+        for values in ((1,), (1, 2)):
+            with pytest.raises(InternalError):
+                await batcher(Short()).submit(rows(*values), due())
+
+    asyncio.run(scenario())
+    assert "answered 1 rows for 2" in caplog.text
+
+
 def test_a_hung_engine_does_not_hold_its_request_past_the_deadline() -> None:
     engine = Gated()
 

@@ -66,6 +66,13 @@ def test_a_pin_to_nothing_is_a_failure_of_that_model_alone(tmp_path: Path) -> No
         catalog.get("rnn")
 
 
+def test_a_pin_of_a_model_that_is_not_published_is_shown(tmp_path: Path) -> None:
+    bundles.publish(tmp_path, "cnn")
+    [_, unknown] = load(tmp_path, pins={"cnnn": 1}).entries()
+    assert (unknown.name, unknown.state) == ("cnnn", State.FAILED)
+    assert "no model 'cnnn'" in unknown.reason
+
+
 def test_readiness_asks_for_the_required_models(tmp_path: Path) -> None:
     bundles.publish(tmp_path, "cnn")
     assert load(tmp_path, required=("cnn",)).why_not_ready() is None

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import io
+import time
 
 import numpy as np
 import orjson
@@ -11,7 +12,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from service.doors import intake
-from service.errors import AxonError, InvalidInput, TooLarge, UnusableInput
+from service.doors.pictures import Images, Pictures
+from service.errors import AxonError, DeadlineExceeded, InvalidInput, TooLarge, UnusableInput
 
 MEGAPIXEL = 1_000_000
 JSON_VALUES = st.recursive(
@@ -21,8 +23,12 @@ JSON_VALUES = st.recursive(
 )
 
 
-def read(items: list) -> intake.Images:
-    return asyncio.run(intake.digits_from_items(items, MEGAPIXEL))
+def read(items: list, seconds: float = 60) -> Images:
+    pictures = Pictures(MEGAPIXEL)
+    try:
+        return asyncio.run(intake.digits_from_items(items, pictures, time.monotonic() + seconds))
+    finally:
+        pictures.close()
 
 
 def png(side: int) -> str:
@@ -52,6 +58,7 @@ def test_whatever_rows_are_sent_they_are_checked(rows: list) -> None:
     assert table.shape == (len(rows), 2)
     assert table.dtype == np.float32
     assert ((table >= 0) & (table <= 1)).all()
+    assert all(type(value) in (int, float) for row in rows for value in row)
 
 
 @given(st.binary(max_size=200))
@@ -92,6 +99,31 @@ def test_a_picture_over_the_bound_is_refused_before_it_is_decoded() -> None:
     with pytest.raises(TooLarge, match="pixels"):
         read([png(1001)])
     assert read([png(100)]).images.shape == (1, 28, 28)
+
+
+def test_a_boolean_is_no_number() -> None:
+    with pytest.raises(InvalidInput, match=r"images\[0\]\[3\] must hold numbers from 0 to 255, got a boolean"):
+        read([[[0] * 28] * 3 + [[True] + [0] * 27] + [[0] * 28] * 24])
+    with pytest.raises(InvalidInput, match=r"inputs\[0\] must hold numbers from 0 to 1, got a boolean"):
+        intake.gate_rows([[True, 0]], 2)
+
+
+def test_many_fractions_are_read_as_quickly_as_whole_numbers() -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 28, 28))
+    assert (read((pixels * 0.999).tolist()).images == np.rint(pixels * 0.999)).all()
+    with pytest.raises(UnusableInput, match=r"images\[1\] looks scaled"):
+        read([pixels[0].tolist(), (pixels[1] / 256).tolist(), pixels[2].tolist()])
+
+
+def test_a_long_key_is_not_echoed() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        intake.member({"x" * 1_000_000: 1}, "images")
+    assert len(caught.value.message) < 200
+
+
+def test_pictures_stop_at_the_deadline() -> None:
+    with pytest.raises(DeadlineExceeded):
+        read([png(900)] * 1000, seconds=0.1)
 
 
 def test_decoding_and_normalising_are_timed() -> None:

@@ -36,6 +36,8 @@ def test_settings_cannot_be_changed() -> None:
         ("AXON_INFERENCE__ENGINE", "tensorrt", "'auto', 'onnx' or 'torch'"),
         ("AXON_LOG__ACCESS_SAMPLE", "2", "less than or equal to 1"),
         ("AXON_HTTP__TIMEOUT_MS", "0", "greater than 0"),
+        ("AXON_MODELS__REQUIRED", "cnn", "must be JSON, such as [\"cnn\"], got 'cnn'"),
+        ("AXON_MODELS__PINS", "{bad", "must be JSON"),
     ],
 )
 def test_a_value_out_of_bounds_is_an_error_that_names_it(
@@ -45,6 +47,17 @@ def test_a_value_out_of_bounds_is_an_error_that_names_it(
     with pytest.raises(SettingsError, match=name) as caught:
         Settings.load()
     assert words in str(caught.value)
+
+
+def test_settings_that_contradict_each_other_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AXON_INFERENCE__ENGINE", "onnx")
+    monkeypatch.setenv("AXON_INFERENCE__DEVICE", "cuda")
+    with pytest.raises(SettingsError, match="engine onnx runs on the CPU"):
+        Settings.load()
+    monkeypatch.delenv("AXON_INFERENCE__DEVICE")
+    monkeypatch.setenv("AXON_HTTP__MAX_IMAGES", "5000")
+    with pytest.raises(SettingsError, match="would never fit"):
+        Settings.load()
 
 
 @pytest.mark.parametrize(
