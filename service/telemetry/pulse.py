@@ -1,6 +1,7 @@
 """Once a second: the engine threads' heartbeat, and the gauges of the process."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from itertools import groupby
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from service.inference.catalog import Catalog
 from service.telemetry import metrics
+
+log = logging.getLogger(__name__)
 
 _INTERVAL_S = 1.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
@@ -26,9 +29,12 @@ async def beat_forever(catalog: Catalog, every_beat: Callable[[], None]) -> None
                 pending[key] = asyncio.create_task(model.batcher.beat())
         expected = loop.time() + _INTERVAL_S
         await asyncio.sleep(_INTERVAL_S)
-        metrics.LOOP_LAG.set(max(0.0, loop.time() - expected))
-        measure(catalog)
-        every_beat()
+        try:
+            metrics.LOOP_LAG.set(max(0.0, loop.time() - expected))
+            measure(catalog)
+            every_beat()
+        except Exception:  # a full disk for metric files must not stop the heart
+            log.exception("pulse_failed")
 
 
 def measure(catalog: Catalog) -> None:
