@@ -51,7 +51,7 @@ def test_large_pictures_hold_nobody_up(server: Server) -> None:
         running = pool.map(read_large, range(16))
         slowest = max(server.client.get("/livez").elapsed.total_seconds() for _ in range(50))
         assert set(running) <= {200, 504}
-    assert slowest < 0.5
+    assert slowest < 1, "decoded on the event loop, they held it for 2 s and more"
 
 
 def test_the_client_may_name_its_request(server: Server) -> None:

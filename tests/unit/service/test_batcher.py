@@ -152,10 +152,9 @@ def test_a_deadline_that_cannot_be_met_is_refused_on_arrival() -> None:
         await one.submit(rows(1), due())
         waiting = [asyncio.create_task(one.submit(rows(*range(8)), due())) for _ in range(2)]
         await until(lambda: one.queued_rows == 8)
-        began = time.monotonic()
         with pytest.raises(Overloaded, match="the deadline is in"):
-            await one.submit(rows(1), due(0.01))
-        assert time.monotonic() - began < 0.01
+            await one.submit(rows(1), due(0.1))
+        assert one.queued_rows == 8, "it was told before anything that came before it had run"
         await asyncio.gather(*waiting)
 
     asyncio.run(scenario())
@@ -293,8 +292,9 @@ def test_the_heartbeat_ages_while_the_engine_hangs() -> None:
         beat = asyncio.create_task(one.beat())
         await until(lambda: one.heartbeat_age_s > 0.05)
         assert not beat.done()
+        hung = one.heartbeat_age_s
         engine.gate.set()
         await asyncio.gather(stuck, beat)
-        assert one.heartbeat_age_s < 0.05
+        assert one.heartbeat_age_s < hung
 
     asyncio.run(scenario())
