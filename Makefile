@@ -1,6 +1,6 @@
 # Every command that people and CI use. `make` lists them.
 
-DATA ?= data
+DATA ?= $(or $(AXON_DATA),data)
 RUN ?= runs/cnn-seed0
 # HOST and PORT count only where they are given to make: shells export names like these for reasons of their own.
 ADDRESS = $(if $(findstring command,$(origin HOST)),AXON_HTTP__HOST=$(HOST)) \
@@ -40,7 +40,7 @@ format: $(EVERYTHING) ## mend what can be mended
 	@$(PYTHON) -m ruff check --fix
 	@$(PYTHON) -m ruff format
 
-train: $(EVERYTHING) ## train both digit readers (about 20 minutes on two cores)
+train: $(EVERYTHING) ## train both digit readers (20 minutes each on one core)
 	@$(PYTHON) -m training cnn --data $(DATA)
 	@$(PYTHON) -m training rnn --data $(DATA)
 

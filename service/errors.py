@@ -24,6 +24,7 @@ from typing import Any
 import orjson
 
 JSON = "application/json"
+MOST_CHARACTERS = 500  # of a message: what a client sent is quoted in it, but never megabytes of it
 
 
 class AxonError(Exception):
@@ -41,7 +42,7 @@ class AxonError(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
+        self.message = message if len(message) <= MOST_CHARACTERS else message[:MOST_CHARACTERS] + "…"
         self.detail = list(detail)
         self.retry_after_s = retry_after_s
         self._headers = dict(headers or {})

@@ -41,7 +41,7 @@ class ModelReference(Shape):
 class DigitsRequest(Shape):
     """Pictures as text, or 28x28 arrays in MNIST's format: 0 is paper, 255 is ink. They may be mixed."""
 
-    images: list[ImageText | Pixels] = Field(min_length=1, max_length=1024)
+    images: list[ImageText | Pixels] = Field(min_length=1, description="at most AXON_HTTP__MAX_IMAGES")
 
 
 class Candidate(Shape):
@@ -83,7 +83,7 @@ class DigitsAnswer(Shape):
 class GateRequest(Shape):
     """Rows of inputs, each number from 0 (off) to 1 (on)."""
 
-    inputs: list[list[Probability]] = Field(min_length=1, max_length=1024, examples=[[[0, 0], [0, 1], [1, 0], [1, 1]]])
+    inputs: list[list[Probability]] = Field(min_length=1, examples=[[[0, 0], [0, 1], [1, 0], [1, 1]]])
 
 
 class GateOutput(Shape):

@@ -70,6 +70,9 @@ SOON = {"x-request-timeout-ms": "soon"}
 PASSED = {"x-request-timeout-ms": "0.000001"}
 PICKLE = {"content-type": "application/vnd.bentoml+pickle"}
 STRANGER = {"images": [[ROW] * 28], "model": "x"}
+NOT_A_NUMBER = b'{"gate": "xor", "inputs": [[NaN, 0]]}'
+NAN_PIXEL = b'{"images": [' + orjson.dumps([ROW] * 28).replace(b"0", b"NaN", 1) + b"]}"
+LONG = b'{"gate": "' + b"x" * 1_000_000 + b'", "inputs": [[0, 1]]}'
 DEEP = b'{"images": ' + b"[" * 5000 + b"]" * 5000 + b"}"
 D, X, BENTO = "/v1/digits", "/v1/gates/xor", "/classify"
 
@@ -140,6 +143,9 @@ CASES = (
     Case("Bento: a pickle", "POST", BENTO, 415, "not_an_image", b"x", PICKLE),
     Case("Bento: 11 MB", "POST", BENTO, 413, "too_large", b"x" * 11_000_000, JSON),
     Case("Bento: wrong verb", "GET", BENTO, 405, "method_not_allowed"),
+    Case("Bento: NaN as an input", "POST", "/gate", 400, "invalid_input", NOT_A_NUMBER, JSON),
+    Case("Bento: NaN as a pixel", "POST", BENTO, 400, "invalid_input", NAN_PIXEL, JSON),
+    Case("Bento: a megabyte as a gate", "POST", "/gate", 404, "unknown_model", LONG, JSON),
     Case("Bento: unknown gate", "POST", "/gate", 404, "unknown_model", b'{"gate": "maybe", "inputs": [[0, 1]]}', JSON),
 )  # fmt: skip
 

@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from service.doors.pictures import SIDE, Images, Pictures
 from service.errors import InvalidInput, TooLarge, UnusableInput
 
-MOST_QUOTED = 60
-
 
 def parse_json(body: bytes) -> Any:
     """Any JSON document. Raises InvalidInput that says where it breaks (nesting is bounded by the parser at 1,024)."""
@@ -31,7 +29,7 @@ def member(document: Any, name: str) -> Any:
         raise InvalidInput(f'the body must be an object with the key "{name}", got {_kind(document)}')
     strangers = sorted(set(document) - {name})
     if strangers:
-        raise InvalidInput(f'the body has the key "{name}" alone, got {_quoted(strangers[0])}')
+        raise InvalidInput(f'the body has the key "{name}" alone, got {strangers[0]!r}')
     if name not in document:
         raise InvalidInput(f'the body must have the key "{name}"')
     return document[name]
@@ -72,7 +70,7 @@ def gate_rows(rows: list[Any], inputs: int) -> NDArray[np.float32]:
         table = np.array(rows)
     except ValueError:
         table = np.empty(0)
-    if not _are_numbers(rows, table, (len(rows), inputs)) or table.min() < 0 or table.max() > 1:
+    if not (_are_numbers(rows, table, (len(rows), inputs)) and table.min() >= 0 and table.max() <= 1):  # nor NaN
         for index, row in enumerate(rows):
             _check_numbers(row, f"inputs[{index}]", inputs, 1)
         table = np.array(rows)
@@ -144,11 +142,6 @@ def _from_base64(text: str, name: str) -> bytes:
 def _kind(value: Any) -> str:
     names = {dict: "an object", list: "a list", str: "text", bool: "a boolean", int: "a number", float: "a number"}
     return names.get(type(value), "null")
-
-
-def _quoted(text: str) -> str:
-    """A client's text in a message, cut short: an error must not echo megabytes."""
-    return repr(text if len(text) <= MOST_QUOTED else text[:MOST_QUOTED] + "…")
 
 
 def _show(value: Any) -> str:

@@ -18,18 +18,10 @@ GATE_PREFIX = "gate-"
 
 
 class DigitsResult(NamedTuple):
-    """Predictions in the order of the images, who made them, and the engine's answer with its times."""
+    """Predictions in the order of the images, and the engine's answer with its times."""
 
     predictions: list[dict[str, Any]]
-    model: LoadedModel
     answer: Answer
-
-
-class GateResult(NamedTuple):
-    """Firing probabilities float64[N], and which gate gave them."""
-
-    probabilities: NDArray[np.float64]
-    model: LoadedModel
 
 
 class Pipeline:
@@ -63,14 +55,14 @@ class Pipeline:
         predictions = read_digits(images, answer.logits, model.bundle.manifest, top_k)
         self._observe(model.name, answer)
         self._quality_of(model).record(images, predictions)
-        return DigitsResult(predictions, model, answer)
+        return DigitsResult(predictions, answer)
 
-    async def fire(self, inputs: NDArray[np.float32], model: LoadedModel, deadline: float) -> GateResult:
-        """Evaluates a gate on float32[N, 2], N >= 1. Raises what Batcher.submit raises."""
+    async def fire(self, inputs: NDArray[np.float32], model: LoadedModel, deadline: float) -> NDArray[np.float64]:
+        """Firing probabilities float64[N] of a gate on float32[N, 2], N >= 1. Raises what Batcher.submit raises."""
         with self._flight(model.name):
             answer = await model.infer(inputs, deadline)
         self._observe(model.name, answer)
-        return GateResult(sigmoid(answer.logits)[:, 0], model)
+        return sigmoid(answer.logits)[:, 0, ...]
 
     def observe_stage(self, model: str, stage: str, seconds: float) -> None:
         """Counts the time of a stage that a door does itself: decode, normalise, encode."""

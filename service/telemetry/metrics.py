@@ -16,9 +16,8 @@ from service.inference.catalog import Entry, State
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
-STAGES = ("decode", "normalise", "queue", "compute", "encode")
 
-# Seconds. A bound stands at each objective: 5 ms median, 10 ms p99 at half load, 250 ms under overload, 10 s deadline.
+# Seconds, with a bound at each objective: 10 ms for p99 at half load, 10 s for the default deadline.
 LATENCY_BUCKETS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 STAGE_BUCKETS = (0.00005, 0.0001, *LATENCY_BUCKETS[:13])
 ROW_BUCKETS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
@@ -28,7 +27,7 @@ _HTTP = ("door", "route", "method", "status")
 HTTP_REQUESTS = Counter("axon_http_requests_total", "Requests answered.", _HTTP)
 HTTP_DURATION = Histogram(
     "axon_http_request_duration_seconds",
-    "From the first byte read to the last byte sent.",
+    "From the request's head to the end of the answer.",
     _HTTP,
     buckets=LATENCY_BUCKETS,
 )

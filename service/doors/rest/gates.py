@@ -63,15 +63,13 @@ class Gates:
         model = self._pipeline.gate(gate)
         width = model.bundle.manifest.input.shape[-1]
         inputs = intake.gate_rows(intake.count(rows, "inputs", self._http.max_images), width)
-        result = await self._pipeline.fire(inputs, model, deadline)
-        outputs = _outputs(result.probabilities)
+        outputs = _outputs(await self._pipeline.fire(inputs, model, deadline))
         return {"outputs": outputs, "model": reference(model), "request_id": request_id}
 
     async def _summary(self, model: LoadedModel, deadline: float) -> dict[str, Any]:
-        result = await self._pipeline.fire(CORNERS, model, deadline)
+        outputs = _outputs(await self._pipeline.fire(CORNERS, model, deadline))
         table = [
-            {"inputs": corner, **output}
-            for corner, output in zip(CORNERS.astype(int).tolist(), _outputs(result.probabilities), strict=True)
+            {"inputs": corner, **output} for corner, output in zip(CORNERS.astype(int).tolist(), outputs, strict=True)
         ]
         network = model.bundle.manifest.network
         return {
@@ -86,8 +84,8 @@ class Gates:
         """Probabilities over `axis` x `axis`: `probability[j][i]` belongs to inputs (axis[i], axis[j])."""
         first, second = np.meshgrid(SURFACE_AXIS, SURFACE_AXIS)
         points = np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32)
-        result = await self._pipeline.fire(points, model, deadline)
-        square = result.probabilities.reshape(first.shape).round(4)
+        probabilities = await self._pipeline.fire(points, model, deadline)
+        square = probabilities.reshape(first.shape).round(4)
         return {"axis": SURFACE_AXIS.round(2), "probability": square}
 
 
