@@ -61,6 +61,7 @@ class House:
         self.routes = rest.router(pipeline, self.digits, self.gates)
         self._pulse = asyncio.create_task(pulse.beat_forever(self.catalog, pipeline.flush))
         imaging.warm_up()
+        metrics.WORKER_STARTS.inc()
         gc.collect()
         gc.freeze()  # what is loaded lives as long as the process; full collections over it are the long tail
 

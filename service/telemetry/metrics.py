@@ -55,6 +55,7 @@ FEATURE_BINS = Counter(
     "Images by bin of a drift feature (models/features.py).",
     ("model", "feature", "bin"),
 )
+WORKER_STARTS = Counter("axon_worker_starts_total", "Workers that started, the first ones included.")
 
 _Mode = Literal["livesum", "liveall", "livemax"]
 
@@ -71,6 +72,12 @@ MODEL_LOAD = _gauge(
 )
 MODEL_STATE = _gauge(
     "axon_model_state", "1 for the state that a version is in.", ("model", "version", "state"), "livemax"
+)
+REFERENCE = _gauge(
+    "axon_reference_ratio",
+    "Share of a bin on the validation split: what a drift feature, the digits and the confidence are compared with.",
+    ("model", "version", "feature", "bin"),
+    "livemax",
 )
 RESIDENT = _gauge("axon_process_resident_bytes", "Resident memory of a worker.", mode="liveall")
 LOOP_LAG = _gauge("axon_event_loop_lag_seconds", "How late a worker's event loop woke up.", mode="liveall")
@@ -113,13 +120,16 @@ def record_request(door: str, route: str, method: str, status: int, seconds: flo
 
 
 def record_model(entry: Entry) -> None:
-    """Exports a version's state, and its identity and load time where it serves."""
+    """Exports a version's state; where it serves, also its identity, load time and reference distributions."""
     version = str(entry.version)
     for state in State:
         MODEL_STATE.labels(entry.name, version, state).set(entry.state is state)
     if entry.model:
         MODEL_INFO.labels(entry.name, version, entry.model.bundle.sha256).set(1)
         MODEL_LOAD.labels(entry.name, version).set(entry.model.load_s)
+        for feature, distribution in entry.model.bundle.manifest.reference.items():
+            for index, share in enumerate(distribution.shares):
+                REFERENCE.labels(entry.name, version, feature, str(index)).set(share)
 
 
 def render() -> bytes:

@@ -89,6 +89,13 @@ def test_states_of_models_and_the_process_are_shown(fresh: Server) -> None:
     assert all(30e6 < value < 400e6 for value in resident)
 
 
+def test_what_traffic_is_compared_with_is_exported(fresh: Server) -> None:
+    shown = samples(fresh)
+    for feature in ("digit", "confidence", "ink", "width", "height", "grey"):
+        assert total(shown, "axon_reference_ratio", model="cnn", version="1", feature=feature) == pytest.approx(1)
+    assert total(shown, "axon_reference_ratio", model="cnn", feature="digit", bin="7") == pytest.approx(0.1082)
+
+
 def test_two_servers_do_not_touch_each_others_counts(fresh: Server, tmp_path: Path) -> None:
     before = total(samples(fresh), "axon_http_requests_total")
     assert before > 0
@@ -100,6 +107,7 @@ def test_a_dead_workers_gauges_are_reaped_and_its_counts_kept(tmp_path: Path) ->
     with serving(tmp_path / "log", AXON_HTTP__WORKERS="2") as running:
         send(running, 20, lambda client: client.get("/livez"))
         before = total(samples(running), "axon_http_requests_total", route="/livez")
+        assert total(samples(running), "axon_worker_starts_total") == 2
         killed = running.worker_pids()[0]
         os.kill(killed, 9)
 
@@ -113,4 +121,5 @@ def test_a_dead_workers_gauges_are_reaped_and_its_counts_kept(tmp_path: Path) ->
 
         until(lambda: len(gauges()) == 2, 30, "the new worker's gauges")
         assert str(killed) not in gauges()
+        until(lambda: total(samples(running), "axon_worker_starts_total") == 3, 30, "the new worker's start")
         assert total(samples(running), "axon_http_requests_total", route="/livez") >= before
