@@ -2,9 +2,9 @@
 
 DATA ?= $(or $(AXON_DATA),data)
 RUN ?= runs/cnn-seed0
-# HOST and PORT count only where they are given to make: shells export names like these for reasons of their own.
-ADDRESS = $(if $(findstring command,$(origin HOST)),AXON_HTTP__HOST=$(HOST)) \
-	$(if $(findstring command,$(origin PORT)),AXON_HTTP__PORT=$(PORT))
+# HOST, PORT, IMAGE and the like count only where they are given to make: shells export such names for reasons of their own.
+given = $(if $(findstring command,$(origin $(1))),$(2)$($(1)))
+ADDRESS = $(call given,HOST,AXON_HTTP__HOST=) $(call given,PORT,AXON_HTTP__PORT=)
 
 UV_VERSION := 0.13.9
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
@@ -14,7 +14,7 @@ SYNC := $(UV) sync --frozen --inexact --quiet
 EVERYTHING := .venv/.everything
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all check format train publish bench image docs clean
+.PHONY: help serve test test-all check format train publish bench image sbom licences audit docs clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,11 +53,21 @@ bench: $(EVERYTHING) ## what HTTP costs, beside the engine alone
 image: ## build the serving image, axon:latest
 	@docker build --tag axon:latest .
 
+sbom: $(EVERYTHING) ## write the bill of materials of the serving image, dist/axon.cdx.json; EXTRA=gpu adds torch
+	@$(PYTHON) -m deploy.supply_chain.sbom dist/axon.cdx.json $(call given,EXTRA,--extra=)
+
+licences: $(EVERYTHING) ## list the licences of the serving image; fails on one that is not allowed
+	@$(PYTHON) -m deploy.supply_chain.licences
+
+audit: $(EVERYTHING) ## look the serving image up in published advisories; IMAGE= asks a built one, OSV_URL= another server
+	@$(PYTHON) -m deploy.supply_chain.audit $(call given,IMAGE,--image=) $(call given,EXTRA,--extra=) \
+		$(call given,OSV_URL,--osv-url=)
+
 docs: $(EVERYTHING) ## write what is generated: settings table, model table, API
 	@$(PYTHON) docs/generate.py
 
 clean: ## remove what can be made again
-	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .tools/bin/uv:

@@ -1,4 +1,4 @@
-"""Writes the parts of the documentation that the code knows better: settings, models, errors, metrics.
+"""Writes the parts of the documentation that the code knows better: settings, models, errors, metrics, licences.
 
 Each lies between `<!-- generated: name -->` and `<!-- end -->` in a page. `--check` writes nothing and exits with 1
 where a page is out of date.
@@ -12,13 +12,15 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from deploy.supply_chain.inventory import inventory  # noqa: E402
+from deploy.supply_chain.licences import licence  # noqa: E402
 from models.manifest import Manifest  # noqa: E402
 from models.repository import Repository  # noqa: E402
 from service.errors import ERRORS  # noqa: E402
 from service.settings import variables  # noqa: E402
 from service.telemetry import metrics  # noqa: E402
 
-PAGES = ("README.md", "docs/configuration.md", "docs/api.md", "docs/operations.md")
+PAGES = ("README.md", "docs/configuration.md", "docs/api.md", "docs/operations.md", "docs/supply-chain.md")
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
@@ -74,11 +76,18 @@ def exported() -> str:
     return table(("metric", "type", "labels", "meaning"), sorted(rows))
 
 
+def licences() -> str:
+    """Every distribution of the serving image."""
+    rows = [(f"`{one.name}`", one.version, licence(one.name)) for one in inventory().distributions]
+    return table(("distribution", "version", "licence"), rows)
+
+
 GENERATORS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "models": models,
     "errors": errors,
     "metrics": exported,
+    "licences": licences,
 }
 
 
