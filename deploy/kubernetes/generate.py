@@ -19,7 +19,7 @@ class Dumper(yaml.SafeDumper):
     """Indents lists, and writes text of several lines as a block."""
 
     def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
-        super().increase_indent(flow, False)
+        super().increase_indent(flow, indentless=False)
 
 
 def text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
