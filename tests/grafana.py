@@ -26,6 +26,7 @@ class Query:
 
     place: str
     expr: str
+    legend: str
     is_instant: bool
     repeated: str | None
 
@@ -49,7 +50,9 @@ def queries(path: Path) -> Iterator[Query]:
     for panel in panels(load(path)):
         for target in panel["targets"]:
             place = f"{path.stem} / {panel['title']} / {target['refId']}"
-            yield Query(place, target["expr"], target.get("instant", False), panel.get("repeat"))
+            yield Query(
+                place, target["expr"], target["legendFormat"], target.get("instant", False), panel.get("repeat")
+            )
 
 
 def variables(path: Path) -> list[dict[str, Any]]:

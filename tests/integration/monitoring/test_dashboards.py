@@ -34,17 +34,16 @@ class Watched:
     rules: list[dict[str, object]]
     names: set[str]
 
-    def answers(self, expr: str, *, is_instant: bool) -> bool:
-        """Whether a query gives a number, as a panel would ask for it."""
+    def series(self, expr: str, *, is_instant: bool) -> list[dict[str, str]]:
+        """The labels of the series that have a number, asked for as a panel does."""
         now = time.time()
         if is_instant:
             result = self.prometheus.ask("query", query=expr)["result"]
-            values = [series["value"][1] for series in result]
         else:
             span = {"start": now - RANGE_S, "end": now, "step": 1}
             result = self.prometheus.ask("query_range", query=expr, **span)["result"]
-            values = [value for series in result for _, value in series["values"]]
-        return not all(math.isnan(float(value)) for value in values)
+        points = [(has["metric"], has["values"] if "values" in has else [has["value"]]) for has in result]
+        return [labels for labels, pairs in points if not all(math.isnan(float(value)) for _, value in pairs)]
 
     def values(self, variable: dict[str, object]) -> list[str]:
         """What a variable may be, as Grafana asks for it."""
@@ -83,10 +82,14 @@ def copies(watched: Watched, path: object, query: Query) -> list[str]:
 
 def test_every_query_of_every_panel_has_data(watched: Watched) -> None:
     asked = [(query, expr) for path in DASHBOARDS for query in queries(path) for expr in copies(watched, path, query)]
-    silent = [query.place for query, expr in asked if not watched.answers(expr, is_instant=query.is_instant)]
-    print(f"{len(asked) - len(silent)} of {len(asked)} queries returned data")
-    assert asked
-    assert not silent
+    shown = [(query, watched.series(expr, is_instant=query.is_instant)) for query, expr in asked]
+    silent = [query.place for query, series in shown if not series]
+    print(f"{len(shown) - len(silent)} of {len(shown)} queries returned data")
+    assert len(shown) >= 80
+    assert not silent, "no data: " + ", ".join(silent)
+    legends = [(query.place, set(re.findall(r"{{(\w+)}}", query.legend)), series) for query, series in shown]
+    nameless = [place for place, labels, series in legends if any(labels - has.keys() for has in series)]
+    assert not nameless, "a label of the legend is missing: " + ", ".join(nameless)
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
@@ -103,8 +106,8 @@ def test_annotations_are_queries(watched: Watched, path: object) -> None:
 def test_every_metric_that_is_asked_for_exists(watched: Watched) -> None:
     asked = {query.place: query.expr for path in DASHBOARDS for query in queries(path)}
     asked |= {f"rule {rule['name']}": rule["query"] for rule in watched.rules}
-    unknown = {place: metrics_in(expr) - watched.names - OWN for place, expr in asked.items()}
-    assert not {place: names for place, names in unknown.items() if names}
+    unknown = [(place, name) for place, expr in asked.items() for name in metrics_in(expr) - watched.names - OWN]
+    assert not unknown, "no such metric: " + ", ".join(f"{name} in {place}" for place, name in unknown)
 
 
 def test_every_metric_is_shown_or_watched(watched: Watched) -> None:
@@ -113,11 +116,13 @@ def test_every_metric_is_shown_or_watched(watched: Watched) -> None:
     recorded = {rule["name"] for rule in watched.rules if rule["type"] == "recording"}
     asked = [rule["query"] for rule in watched.rules] + [query.expr for path in DASHBOARDS for query in queries(path)]
     used = {re.sub(r"_(total|bucket|sum|count)$", "", name) for expr in asked for name in metrics_in(expr)}
-    assert not (exported | recorded) - used
+    unused = sorted((exported | recorded) - used)
+    assert not unused, "in no panel and no rule: " + ", ".join(unused)
 
 
 def test_every_rule_can_be_evaluated(watched: Watched) -> None:
-    evaluated = watched.prometheus.ask("rules")["groups"]
-    rules = [rule for group in evaluated for rule in group["rules"]]
-    assert rules
-    assert not {rule["name"]: rule.get("lastError") for rule in rules if rule["health"] != "ok"}
+    assert watched.rules
+    wrong = [
+        f"{rule['name']}: {rule.get('lastError', rule['health'])}" for rule in watched.rules if rule["health"] != "ok"
+    ]
+    assert not wrong, "; ".join(wrong)
