@@ -101,6 +101,12 @@ def test_rules_read_what_is_exported_or_recorded(rule: dict[str, Any]) -> None:
     assert read <= exported() | set(RECORDS)
 
 
+@pytest.mark.parametrize("record", RECORDS)
+def test_records_look_back_as_far_as_their_names_say(record: str) -> None:
+    looked = set(re.findall(r"\[(\w+)(?::\w+)?\]", RECORDS[record]["expr"]))
+    assert all(re.search(f"[a-z_]{window}$", record) for window in looked)
+
+
 @pytest.mark.parametrize("title", ["Objectives", "Alerts"])
 def test_the_runbook_names_what_is_exported_or_recorded(title: str) -> None:
     assert names(section(title)) - {"axon_"} <= exported() | set(RECORDS)
