@@ -19,12 +19,17 @@ from deploy.supply_chain.inventory import inventory
 
 OSV = "https://api.osv.dev/v1/query"
 CONTROL = "requests==2.19.0"  # CVE-2018-18074: a server that does not know it has no advisories
-# Runs in the image: what its interpreter can import, and what the base's own has beside it.
+Versions = dict[str, str]  # by canonical name
+
 LISTING = """
 import json, sys, sysconfig
 from importlib.metadata import distributions
+
+def versions(path):
+    return {found.name: found.version for found in reversed(list(distributions(path=path)))}
+
 base = sysconfig.get_path("purelib", "posix_prefix", {"base": sys.base_prefix})
-print(json.dumps([[found.name, found.version] for found in distributions(path=[*sys.path, base])]))
+print(json.dumps([versions(sys.path), versions([base])]))
 """
 
 
@@ -32,14 +37,15 @@ class NotAudited(Exception):
     """Something was not compared with the advisories."""
 
 
-def installed(python: list[str]) -> dict[str, str]:
-    """Versions of the distributions that an interpreter finds, by name; `python` is the command that runs it."""
+def installed(python: list[str]) -> tuple[Versions, Versions]:
+    """What an interpreter can import, and what the one beneath its virtual environment has; `python` is its command."""
     done = subprocess.run([*python, "-c", LISTING], check=True, stdout=subprocess.PIPE)
-    return {canonicalize_name(name): version for name, version in json.loads(done.stdout)}
+    own, base = ({str(canonicalize_name(name)): found[name] for name in found} for found in json.loads(done.stdout))
+    return own, base
 
 
-def in_image(image: str) -> dict[str, str]:
-    """The same, of a built image."""
+def in_image(image: str) -> tuple[Versions, Versions]:
+    """The same, of a built image: its virtual environment, and its base."""
     return installed(["docker", "run", "--rm", "--network", "none", "--entrypoint", "python", image])
 
 
@@ -82,6 +88,13 @@ def sentence(entry: dict[str, Any], vulnerability: dict[str, Any]) -> str:
     return f"{entry['name']} {entry['version']}: {names}; mended in {mend}"
 
 
+def pinned(image: str | None, extras: list[str]) -> list[list[str]]:
+    """Requirements of the lock file; of an image, one list for each place that holds distributions."""
+    if image is None:
+        return [[one.requirement for one in inventory(extras).distributions]]
+    return [[f"{name}=={found[name]}" for name in sorted(found)] for found in in_image(image) if found]
+
+
 def main() -> None:
     """Exits with 1 for findings and with 2 where something was not audited."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -89,16 +102,13 @@ def main() -> None:
     parser.add_argument("--extra", action="append", default=[], help="as in uv sync; gpu adds torch and CUDA")
     parser.add_argument("--osv-url", default=OSV, help="another server of the OSV protocol")
     options = parser.parse_args()
-    if options.image:
-        requirements = [f"{name}=={version}" for name, version in sorted(in_image(options.image).items())]
-    else:
-        requirements = [one.requirement for one in inventory(options.extra).distributions]
     try:
-        found = findings(requirements, options.osv_url)
-    except NotAudited as error:
+        held = pinned(options.image, options.extra)
+        found = [line for requirements in held for line in findings(requirements, options.osv_url)]
+    except (NotAudited, OSError, subprocess.CalledProcessError) as error:
         sys.stderr.write(f"audit: {error}\n")
         sys.exit(2)
-    print("\n".join([*found, f"{len(requirements)} distributions looked up, {len(found)} advisories"]))
+    print("\n".join([*found, f"{sum(map(len, held))} distributions looked up, {len(found)} advisories"]))
     sys.exit(bool(found))
 
 
