@@ -32,17 +32,20 @@ def held() -> list[Distribution]:
 
 
 class TestInventory:
-    def test_is_what_uv_would_install(self, held: list[Distribution]) -> None:
+    @pytest.mark.parametrize("extras", [(), ("gpu",)], ids=["cpu", "gpu"])
+    def test_is_what_uv_would_install(self, extras: tuple[str, ...]) -> None:
         uv = shutil.which("uv") or shutil.which("uv", path=REPOSITORY / ".tools" / "bin")
         if uv is None:
             pytest.skip("uv is not installed; `make` fetches it into .tools")
         left_out = (f"--no-{what}" for what in ("dev", "emit-project", "hashes", "header", "annotate"))
-        command = [uv, "export", "--frozen", "--quiet", *left_out]
+        command = [uv, "export", "--frozen", "--quiet", *left_out, *(f"--extra={extra}" for extra in extras)]
         done = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
-        wanted = [Requirement(line) for line in done.stdout.splitlines()]
-        for machine in MACHINES:
-            fitting = [one for one in wanted if one.marker is None or one.marker.evaluate(system(machine))]
-            assert {f"{one.name}{one.specifier}" for one in fitting} == {f"{one.name}=={one.version}" for one in held}
+        exported = {
+            f"{one.name}{one.specifier}"
+            for one in map(Requirement, done.stdout.splitlines())
+            if one.marker is None or any(one.marker.evaluate(system(machine)) for machine in MACHINES)
+        }
+        assert {f"{one.name}=={one.version}" for one in inventory(extras).distributions} == exported
 
     def test_is_of_the_python_of_the_dockerfile(self) -> None:
         [base] = re.findall(r"^ARG PYTHON=python:(\d+)\.(\d+)", (REPOSITORY / "Dockerfile").read_text(), re.MULTILINE)
