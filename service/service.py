@@ -53,6 +53,7 @@ class House:
         self._log = access_log.start(self.settings.log)
         self.catalog = Catalog(self.settings.models, self.settings.inference, THREADS)
         self.catalog.load(metrics.BatchMetrics)
+        metrics.expect_requests()
         for entry in self.catalog.entries():
             metrics.record_model(entry)
         pipeline = Pipeline(self.catalog)

@@ -58,6 +58,12 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
         await self.send({"type": "http.response.body", "body": body})
 
+    async def abandon(self) -> None:
+        """Ends an exchange that nobody waits for; BentoML's TimeoutMiddleware would wait an hour for an answer."""
+        if not self.status:
+            await self.send({"type": "http.response.start", "status": CLIENT_CLOSED})
+            await self.send({"type": "http.response.body"})
+
 
 class House(Protocol):
     """What stands behind the front door."""
@@ -88,7 +94,7 @@ class FrontDoor:
         except HTTPException as error:
             await exchange.refuse(_foreign(scope, error))
         except ClientDisconnect:
-            pass  # nobody is there to be told
+            await exchange.abandon()
         except Exception:
             log.exception("request_failed request_id=%s", exchange.request_id)
             await exchange.refuse(InternalError())

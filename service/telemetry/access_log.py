@@ -9,11 +9,14 @@ import time
 from logging.handlers import QueueHandler, QueueListener
 
 import orjson
+from bentoml.exceptions import BentoMLException
+from pydantic import ValidationError
 
 from service.errors import InternalError
 from service.settings import Log
 
 MOST_WAITING = 10_000  # records; a blocked pipe must not fill the memory
+BENTO_FAILURES = "bentoml._internal.server.http_app"  # writes a traceback for every refused request of the Bento door
 _access = logging.getLogger("axon.access")
 
 
@@ -54,9 +57,18 @@ def start(settings: Log) -> QueueListener:
         logger.setLevel(settings.level)
         logger.handlers = [_WholeRecords(records)]
         logger.propagate = False
+    logging.getLogger(BENTO_FAILURES).addFilter(_is_ours)
     listener = QueueListener(records, writer)
     listener.start()
     return listener
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a failure that BentoML logs is the service's; a client's would bring its body into the log."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, BentoMLException):
+        return int(error.error_code) >= InternalError.status
+    return not isinstance(error, ValidationError)
 
 
 class AccessLog:

@@ -14,6 +14,8 @@ from prometheus_client import multiprocess as _multiprocess
 from service.inference.batcher import Observer
 from service.inference.catalog import Entry, State
 
+ASKED = (("rest", "/v1/digits"), ("rest", "/v1/gates/{gate}"), ("bento", "/classify"), ("bento", "/gate"))
+COUNTED_FROM_THE_START = (200, 429, 500, 503, 504)  # what availability is made of
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
 
@@ -81,6 +83,7 @@ REFERENCE = _gauge(
 )
 RESIDENT = _gauge("axon_process_resident_bytes", "Resident memory of a worker.", mode="liveall")
 LOOP_LAG = _gauge("axon_event_loop_lag_seconds", "How late a worker's event loop woke up.", mode="liveall")
+PULSE_TIME = _gauge("axon_pulse_timestamp_seconds", "When a worker's event loop last woke up.", mode="liveall")
 HEARTBEAT_AGE = _gauge(
     "axon_engine_heartbeat_age_seconds", "Since the engine thread last answered, worst worker.", ("model",), "livemax"
 )
@@ -106,6 +109,13 @@ class BatchMetrics(Observer):
 
     def rejected(self, reason: str) -> None:
         self._rejections[reason].inc()
+
+
+def expect_requests() -> None:
+    """Makes the series of answers that count for objectives, so that a first failure is seen as a rise from 0."""
+    for door, route in ASKED:
+        for status in COUNTED_FROM_THE_START:
+            HTTP_REQUESTS.labels(door, route, "POST", str(status))
 
 
 def record_request(door: str, route: str, method: str, status: int, seconds: float) -> None:

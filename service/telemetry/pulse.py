@@ -39,6 +39,7 @@ async def beat_forever(catalog: Catalog, every_beat: Callable[[], None]) -> None
 
 def measure(catalog: Catalog) -> None:
     """Sets the gauges that are read rather than counted."""
+    metrics.PULSE_TIME.set_to_current_time()
     metrics.RESIDENT.set(resident_bytes())
     for name, versions in groupby(catalog.ready(), key=attrgetter("name")):
         batchers = [model.batcher for model in versions]

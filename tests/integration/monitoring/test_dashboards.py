@@ -66,6 +66,10 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
         until(lambda: prometheus.ask("query", query="up{job='axon'} == 1")["result"], 30, "a first scrape")
         traffic = [sys.executable, "monitoring/demo/traffic.py", "--url", server.url, "--rate", "20", "--seed", "0"]
         subprocess.run([*traffic, "--seconds", str(TRAFFIC_S)], cwd=REPOSITORY, check=True, timeout=TRAFFIC_S + 30)
+        # Born last: its steps are those quarters of a minute in which requests were served.
+        until(
+            lambda: prometheus.ask("query", query="job:axon_requests_slow:increase1h")["result"], 30, "the last record"
+        )
         rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
         yield Watched(prometheus, rules, set(prometheus.ask("label/__name__/values")))
 

@@ -1,7 +1,9 @@
 import http.client
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +15,9 @@ from tests.servers import REPOSITORY, Server, serving, until
 
 def test_a_serving_worker_has_neither_torch_nor_training(server: Server) -> None:
     for pid in server.worker_pids():
-        mapped = Path(f"/proc/{pid}/maps").read_text()
-        assert "onnxruntime" in mapped
-        assert "libtorch" not in mapped
+        maps = Path(f"/proc/{pid}/maps")
+        until(lambda maps=maps: "onnxruntime" in maps.read_text(), 30, "the worker having loaded its engine")
+        assert "libtorch" not in maps.read_text()
     code = (
         "import sys, service.service, service.inference.onnx_engine\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
@@ -123,3 +125,17 @@ def test_sigterm_lets_a_request_in_flight_finish(tmp_path: Path) -> None:
         assert json.load(answer)["predictions"][0]["digit"] == 7
         connection.close()
         assert running.wait_for_exit() == 0
+
+
+def test_a_client_that_left_in_the_middle_of_its_body_holds_no_end_up(tmp_path: Path) -> None:
+    with serving(tmp_path / "log", AXON_HTTP__WORKERS="1", AXON_HTTP__DRAIN_S="60") as running:
+        for path in ("/v1/digits", "/classify"):
+            with socket.create_connection(("127.0.0.1", running.port)) as connection:
+                head = (
+                    f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{{"
+                )
+                connection.sendall(head.encode())
+        gone = re.compile(r'axon_http_requests_total\{.*status="499"\}')
+        until(lambda: len(gone.findall(running.client.get("/metrics").text)) == 2, 10, "both being counted as gone")
+        running.terminate()
+        assert running.wait_for_exit(20) == 0

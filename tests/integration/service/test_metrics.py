@@ -44,6 +44,21 @@ def send(server: Server, count: int, request: object) -> None:
         list(pool.map(one, range(count)))
 
 
+def test_failures_are_counted_from_0(fresh: Server) -> None:
+    shown = samples(fresh)
+    for route in ("/v1/digits", "/v1/gates/{gate}", "/classify", "/gate"):
+        for status in ("429", "500", "503", "504"):
+            found = [v for (name, has), v in shown.items() if name == "axon_http_requests_total"
+                     and {"route": route, "status": status, "method": "POST"}.items() <= dict(has).items()]  # fmt: skip
+            assert found == [0]
+
+
+def test_a_gates_surface_is_computed_once_in_a_worker(fresh: Server) -> None:
+    send(fresh, 20, lambda client: client.get("/v1/gates/nor").raise_for_status())
+    points, corners = 41 * 41, 4
+    assert total(samples(fresh), "axon_inference_rows_total", model="gate-nor") <= 2 * points + 20 * corners
+
+
 def test_counts_are_exact_over_two_workers(fresh: Server) -> None:
     assert len(fresh.worker_pids()) == 2
     before = samples(fresh)
