@@ -14,7 +14,7 @@ SYNC := $(UV) sync --frozen --inexact --quiet
 EVERYTHING := .venv/.everything
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all check format train publish bench image sbom licences audit docs clean
+.PHONY: help serve test test-all check format train publish bench image up sbom licences audit docs clean
 
 help: ## list the commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,11 @@ publish: $(EVERYTHING) ## publish RUN (runs/cnn-seed0) as the next version
 bench: $(EVERYTHING) ## what HTTP costs, beside the engine alone
 	@$(PYTHON) -m benchmarks.overhead
 
-image: ## build the serving image, axon:latest
-	@docker build --tag axon:latest .
+image: ## build the serving image, axon:latest, or TAG=; DEVICE=gpu adds torch
+	@docker build --tag $(or $(TAG),axon:latest) $(call given,DEVICE,--build-arg=DEVICE=) .
+
+up: ## start the service with Prometheus, Alertmanager, Grafana and demo traffic
+	@docker compose --profile demo up --build --detach --wait
 
 sbom: $(EVERYTHING) ## write the bill of materials of the serving image, dist/axon.cdx.json; EXTRA=gpu adds torch
 	@$(PYTHON) -m deploy.supply_chain.sbom dist/axon.cdx.json $(call given,EXTRA,--extra=)
@@ -63,8 +66,9 @@ audit: $(EVERYTHING) ## look the serving image up in published advisories; IMAGE
 	@$(PYTHON) -m deploy.supply_chain.audit $(call given,IMAGE,--image=) $(call given,EXTRA,--extra=) \
 		$(call given,OSV_URL,--osv-url=)
 
-docs: $(EVERYTHING) ## write what is generated: settings table, model table, API
+docs: $(EVERYTHING) ## write what is generated: tables of the pages, rules for Kubernetes
 	@$(PYTHON) docs/generate.py
+	@$(PYTHON) deploy/kubernetes/generate.py
 
 clean: ## remove what can be made again
 	@rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

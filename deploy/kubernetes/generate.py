@@ -12,7 +12,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "monitoring" / "prometheus" / "rules"
 TARGET = ROOT / "deploy" / "kubernetes" / "monitoring" / "prometheus-rule.yaml"
-HEAD = "# Generated from monitoring/prometheus/rules/ by deploy/kubernetes/generate.py.\n"
+HEAD = "# Generated from monitoring/prometheus/rules/ by `make docs`.\n"
 
 
 class Dumper(yaml.SafeDumper):
@@ -47,7 +47,7 @@ def main() -> None:
     if "--check" not in sys.argv:
         TARGET.write_text(fresh)
     elif not TARGET.exists() or TARGET.read_text() != fresh:
-        sys.exit(f"out of date: {TARGET.relative_to(ROOT)}; deploy/kubernetes/generate.py writes it")
+        sys.exit(f"out of date: {TARGET.relative_to(ROOT)}; `make docs` writes it")
 
 
 if __name__ == "__main__":

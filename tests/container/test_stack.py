@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.containers import Stack, docker, running
+from tests.grafana import DASHBOARDS
 from tests.servers import REPOSITORY, until
 
 pytestmark = pytest.mark.timeout(600)
@@ -138,3 +139,11 @@ def read_many(stack: Stack) -> httpx.Response:
     """64 images on a connection of its own, so that there is always something in flight."""
     document: dict[str, Any] = {"images": [[[0] * 28] * 14 + [[255] * 28] * 14] * 64}
     return httpx.post(f"{stack.url}/v1/digits", json=document, timeout=20)
+
+
+def test_grafana_has_the_dashboards_and_shows_them_to_everybody(stack: Stack) -> None:
+    if "grafana" not in stack.compose("config", "--services").split():
+        pytest.skip("this project has no Grafana here; COMPOSE_FILE leaves it out")
+    address = f"http://127.0.0.1:{stack.ports['GRAFANA_PORT']}/api/search?type=dash-db"
+    found = httpx.get(address, timeout=20).raise_for_status().json()
+    assert {dashboard["uid"] for dashboard in found} == {f"axon-{path.stem}" for path in DASHBOARDS}
