@@ -66,8 +66,9 @@ audit: $(EVERYTHING) ## look the serving image up in published advisories; IMAGE
 	@$(PYTHON) -m deploy.supply_chain.audit $(call given,IMAGE,--image=) $(call given,EXTRA,--extra=) \
 		$(call given,OSV_URL,--osv-url=)
 
-docs: $(EVERYTHING) ## write what is generated: tables of the pages, rules for Kubernetes
+docs: $(EVERYTHING) ## write what is generated: tables of the pages, the runbook in Grafana, rules for Kubernetes
 	@$(PYTHON) docs/generate.py
+	@$(PYTHON) monitoring/grafana/generate.py
 	@$(PYTHON) deploy/kubernetes/generate.py
 
 clean: ## remove what can be made again

@@ -21,5 +21,9 @@ def image() -> str:
 @pytest.fixture(scope="session")
 def stack(image: str) -> Iterator[Stack]:
     """Everything that `docker compose --profile demo up` starts."""
-    with running("--profile", "demo", "up", "--detach", "--wait", IMAGE_TAG=image.partition(":")[2]) as stack:
-        yield stack
+    tag = "under-test-in-a-stack"  # which nobody has built
+    try:
+        with running("--profile", "demo", "up", "--build", "--detach", "--wait", IMAGE_TAG=tag) as stack:
+            yield stack
+    finally:
+        docker("rmi", "--force", f"axon:{tag}")

@@ -1,14 +1,15 @@
 """`docker compose up` on a real engine: confined, watched, and steady when a worker is killed, stopped or replaced."""
 
 import concurrent.futures
+import json
 import time
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.containers import Stack, docker, running
-from tests.grafana import DASHBOARDS
+from tests.containers import BUILD_S, Stack, docker, running
+from tests.grafana import DASHBOARDS, RUNBOOK
 from tests.servers import REPOSITORY, until
 
 pytestmark = pytest.mark.timeout(600)
@@ -87,22 +88,34 @@ def test_a_killed_worker_is_replaced(stack: Stack) -> None:
     assert stack.inspect("axon")["RestartCount"] == 0
 
 
-def test_a_new_version_of_the_image_keeps_the_history(stack: Stack, image: str) -> None:
+def test_a_new_version_of_the_image_keeps_the_history(stack: Stack) -> None:
+    """As docs/operations.md says it: the new tag, then `up`."""
     counted = until(lambda: value(stack, "count(up)"), 60, "a sample before")
     before = time.time()
-    newer = f"{image}-newer"
-    docker("tag", image, newer)
-    old = stack.container("axon")
+    old, old_tag = stack.container("axon"), stack.environment["IMAGE_TAG"]
+    newer = "axon:under-test-and-newer"
+    docker("build", "--quiet", "--label", "newer=yes", "--tag", newer, ".", timeout=BUILD_S)
     try:
         stack.environment["IMAGE_TAG"] = newer.partition(":")[2]
-        stack.compose("up", "--detach", "--wait", "--force-recreate", "axon", "prometheus", "alertmanager")
+        stack.compose("up", "--detach", "--wait")
         assert stack.container("axon") != old
         assert stack.inspect("axon")["Config"]["Image"] == newer
+        assert stack.inspect("axon")["Config"]["Labels"]["newer"] == "yes"
         until(lambda: value(stack, 'up{job="axon"}') == 1, 60, "the new target being up")
         [then] = stack.query("count(up)", time=before)
         assert float(then["value"][1]) == counted
     finally:
-        stack.environment["IMAGE_TAG"] = image.partition(":")[2]
+        stack.environment["IMAGE_TAG"] = old_tag
+        stack.compose("up", "--detach", "--wait")
+        docker("rmi", newer)
+
+
+@pytest.mark.parametrize("password", ["", "pa}word"])
+def test_grafana_gets_the_password_that_the_environment_has(stack: Stack, password: str) -> None:
+    shown = stack.compose("--profile", "*", "config", "--format", "json", GRAFANA_ADMIN_PASSWORD=password)
+    environment = json.loads(shown)["services"]["grafana"]["environment"]
+    assert environment["GF_SECURITY_ADMIN_PASSWORD"] == password
+    assert environment["GF_SECURITY_DISABLE_INITIAL_ADMIN_CREATION"] == ("false" if password else "")
 
 
 def test_a_stop_under_load_loses_nothing_and_exits_with_0(image: str) -> None:
@@ -146,4 +159,4 @@ def test_grafana_has_the_dashboards_and_shows_them_to_everybody(stack: Stack) ->
         pytest.skip("this project has no Grafana here; COMPOSE_FILE leaves it out")
     address = f"http://127.0.0.1:{stack.ports['GRAFANA_PORT']}/api/search?type=dash-db"
     found = httpx.get(address, timeout=20).raise_for_status().json()
-    assert {dashboard["uid"] for dashboard in found} == {f"axon-{path.stem}" for path in DASHBOARDS}
+    assert {dashboard["uid"] for dashboard in found} == {f"axon-{path.stem}" for path in (*DASHBOARDS, RUNBOOK)}

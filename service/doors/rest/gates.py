@@ -25,7 +25,7 @@ class Gates:
     def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
         self._pipeline = pipeline
         self._http = settings.http
-        self._surfaces: dict[str, dict[str, Any]] = {}  # by SHA-256 of the bundle; a picture of what does not change
+        self._surfaces: dict[str, dict[str, Any]] = {}  # by SHA-256 of the bundle: 1,681 rows that never change
 
     async def every(self, request: Request) -> Response:
         """Each gate with its truth table."""

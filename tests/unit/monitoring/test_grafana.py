@@ -3,6 +3,8 @@
 import enum
 import json
 import re
+import subprocess
+import sys
 import typing
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models import units
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from tests.grafana import DASHBOARDS, GRAFANA, load, metrics_in, panels, queries, variables
+from tests.grafana import DASHBOARDS, GRAFANA, RUNBOOK, load, metrics_in, panels, queries, variables
 from tests.servers import REPOSITORY
 
 RULES = REPOSITORY / "monitoring" / "prometheus" / "rules"
@@ -235,6 +237,24 @@ def test_every_alert_has_a_panel_that_points_to_its_runbook() -> None:
     }
     alerts = {anchor for rule in rules() if "alert" in rule for anchor in runbooks(rule["annotations"]["runbook"])}
     assert pointed == alerts
+
+
+@each
+def test_a_panel_that_belongs_to_an_alert_links_to_the_runbook(path: Path) -> None:
+    for panel in panels(load(path)):
+        links = [link["url"] for link in panel.get("links", [])]
+        assert links == ([f"/d/{load(RUNBOOK)['uid']}"] if runbooks(panel["description"]) else []), panel["title"]
+
+
+def test_the_runbook_has_an_entry_for_each_alert() -> None:
+    done = subprocess.run(
+        [sys.executable, "monitoring/grafana/generate.py", "--check"], cwd=REPOSITORY, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert not gaps(load(RUNBOOK))
+    shown = {panel["title"]: panel["options"]["content"] for panel in load(RUNBOOK)["panels"]}
+    assert shown.keys() == {rule["alert"] for rule in rules() if "alert" in rule}
+    assert all(len(content) > 100 for content in shown.values())
 
 
 def test_runbooks_exist() -> None:
