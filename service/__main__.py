@@ -1,4 +1,4 @@
-"""`python -m service`: starts the server with what BentoML must find in its environment, and becomes it.
+"""`python -m service`: checks the settings, prepares what workers find in their environment, and watches over them.
 
 Each server gets a home of its own for metric files, because two that share one wipe each other's.
 """
@@ -6,28 +6,38 @@ Each server gets a home of its own for metric files, because two that share one 
 import os
 import sys
 import tempfile
+from pathlib import Path
 
+from service import cores
+from service.inference.engine import on_gpu
 from service.settings import Settings, SettingsError
+from service.supervisor import supervisor
 
 
 def main() -> None:
-    """Checks the settings, then replaces this process by `bentoml serve`. Exits with 2 where a setting is wrong."""
+    """Returns when SIGTERM or SIGINT has ended the service. Exits with 2 where a setting is wrong."""
     try:
         settings = Settings.load()
     except SettingsError as error:
         sys.stderr.write(f"axon: {error}\n")
         sys.exit(2)
-    os.environ.setdefault("BENTOML_HOME", tempfile.mkdtemp(prefix="axon-"))
+    with tempfile.TemporaryDirectory(prefix="axon-") as home:
+        _prepare(Path(home))
+        host, port = str(settings.http.host), settings.http.port
+        workers = cores.workers(settings.http.workers, on_gpu(settings.inference))
+        watching = supervisor(host, port, workers, settings.http.drain_s, home)
+        sys.stderr.write(f"axon: {workers} workers on {host} port {port}\n")
+        watching.start()
+
+
+def _prepare(home: Path) -> None:
+    """The environment that workers inherit."""
+    counts = home / "metrics"
+    counts.mkdir()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(counts)
+    os.environ.setdefault("BENTOML_HOME", str(home))
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's: the cores belong to the workers
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
-    os.environ.pop("BENTOML_CONTAINERIZED", None)  # with it, a worker that dies is not started again
-    command = [sys.executable, "-m", "bentoml", "serve", "service.service:Axon"]
-    options = {
-        "--host": str(settings.http.host),
-        "--port": str(settings.http.port),
-        "--timeout-graceful-shutdown": str(settings.http.drain_s),
-    }
-    os.execv(sys.executable, [*command, *(part for option in options.items() for part in option)])  # noqa: S606
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How many cores this process may use: what the scheduler grants, within a container's quota."""
+"""How many cores this process may use: what the scheduler grants, within a container's quota. And how many workers."""
 
 import math
 import os
@@ -15,3 +15,8 @@ def usable(quota: Path = _QUOTA) -> int:
     except (OSError, ValueError):
         return granted
     return granted if limit == "max" else max(1, min(granted, math.ceil(int(limit) / int(period))))
+
+
+def workers(wanted: int, on_gpu: bool) -> int:
+    """As many as wanted; where 0 are, one for each core, or one for the GPU."""
+    return wanted or (1 if on_gpu else usable())

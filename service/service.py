@@ -30,9 +30,8 @@ from service.settings import Settings
 from service.telemetry import access_log, metrics, pulse
 
 SETTINGS = Settings.load()
-CORES = cores.usable()
-WORKERS = SETTINGS.http.workers or (1 if on_gpu(SETTINGS.inference) else CORES)
-THREADS = SETTINGS.inference.threads or max(1, CORES // WORKERS)
+WORKERS = cores.workers(SETTINGS.http.workers, on_gpu(SETTINGS.inference))
+THREADS = SETTINGS.inference.threads or max(1, cores.usable() // WORKERS)
 
 
 class House:

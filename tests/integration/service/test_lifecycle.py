@@ -105,6 +105,14 @@ def test_the_torch_engine_serves_by_choice(tmp_path: Path) -> None:
         assert [row["output"] for row in fired] == [1, 0]
 
 
+def is_refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    except ConnectionRefusedError:
+        return True
+    return False
+
+
 def test_sigterm_lets_a_request_in_flight_finish(tmp_path: Path) -> None:
     picture = (REPOSITORY / "examples" / "seven.png").read_bytes()
     with serving(tmp_path / "log", AXON_HTTP__WORKERS="1") as running:
@@ -119,6 +127,7 @@ def test_sigterm_lets_a_request_in_flight_finish(tmp_path: Path) -> None:
         running.terminate()
         assert idle.sock.recv(1) == b"", "a worker that stops closes the connections that wait for nothing"
         idle.close()
+        until(lambda: is_refused(running.port), 20, "a refusal, not a wait for nobody, of who connects now")
         connection.send(picture[1000:])
         answer = connection.getresponse()
         assert answer.status == 200

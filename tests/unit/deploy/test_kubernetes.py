@@ -34,7 +34,7 @@ NEWEST = kubernetes_validate.latest_version().rpartition(".")[0]
 OPERATOR = "monitoring.coreos.com/v1"
 KSERVE = "serving.kserve.io/v1beta1"
 USER = 10001  # the Dockerfile's
-WORKER_MIB, PARENT_MIB = 540, 104  # resident after the largest picture and the largest array; BentoML's own process
+WORKER_MIB, PARENT_MIB = 540, 61  # resident after the largest picture and the largest array; the watching process
 
 of_every_overlay = pytest.mark.parametrize("name", OVERLAYS)
 
