@@ -11,11 +11,11 @@ from pathlib import Path
 from service import cores
 from service.inference.engine import on_gpu
 from service.settings import Settings, SettingsError
-from service.supervisor import supervisor
+from service.supervisor import supervise
 
 
 def main() -> None:
-    """Returns when SIGTERM or SIGINT has ended the service. Exits with 2 where a setting is wrong."""
+    """Returns when SIGTERM or SIGINT has ended the service. Exits with 2 for a wrong setting, 1 for a taken port."""
     try:
         settings = Settings.load()
     except SettingsError as error:
@@ -25,9 +25,11 @@ def main() -> None:
         _prepare(Path(home))
         host, port = str(settings.http.host), settings.http.port
         workers = cores.workers(settings.http.workers, on_gpu(settings.inference))
-        watching = supervisor(host, port, workers, settings.http.drain_s, home)
         sys.stderr.write(f"axon: {workers} workers on {host} port {port}\n")
-        watching.start()
+        try:
+            supervise(host, port, workers, settings.http.drain_s, home)
+        except OSError as error:
+            sys.exit(f"axon: cannot listen on {host} port {port}: {error.strerror}")
 
 
 def _prepare(home: Path) -> None:

@@ -25,17 +25,18 @@ MARGIN_S = 5  # from the end of the drain to SIGKILL
 _ENDPOINT = "ipc://{folder}/{name}"  # of circus's own commands; in a folder that only we may enter
 
 
-def supervisor(host: str, port: int, workers: int, drain_s: int, folder: str) -> Arbiter:
-    """The processes of one service; `start()` returns when SIGTERM or SIGINT has ended them all."""
+def supervise(host: str, port: int, workers: int, drain_s: int, folder: str) -> None:
+    """Returns when SIGTERM or SIGINT has ended all processes. Raises OSError where it cannot listen on the address."""
     family = AF_INET6 if ":" in host else AF_INET
     listening = CircusSocket(name=SOCKET, host=host, port=port, family=family, backlog=BACKLOG)
-    return Arbiter(
+    arbiter = Arbiter(
         [_watcher(workers, drain_s)],
         endpoint=_ENDPOINT.format(folder=folder, name="control"),
         pubsub_endpoint=_ENDPOINT.format(folder=folder, name="events"),
         check_delay=LOOK_S,
         sockets=[listening],
     )
+    arbiter.start().result()  # it keeps what went wrong to itself, otherwise
 
 
 def _watcher(workers: int, drain_s: int) -> Watcher:

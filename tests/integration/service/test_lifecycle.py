@@ -105,6 +105,17 @@ def test_the_torch_engine_serves_by_choice(tmp_path: Path) -> None:
         assert [row["output"] for row in fired] == [1, 0]
 
 
+def test_a_port_that_is_taken_is_said_so(server: Server) -> None:
+    address = {"AXON_HTTP__HOST": "127.0.0.1", "AXON_HTTP__PORT": str(server.port)}
+    done = subprocess.run(
+        [sys.executable, "-m", "service"], cwd=REPOSITORY, env=os.environ | address, capture_output=True, text=True,
+        timeout=30,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {server.port}: Address already in use" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def is_refused(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
