@@ -69,7 +69,7 @@ class Server:
     def worker_pids(self) -> list[int]:
         """The worker processes, children of the one that was started."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return [pid for pid in map(int, children) if b"worker.service" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+        return [pid for pid in map(int, children) if b"worker.service" in _command(pid)]
 
     def stop(self) -> None:
         """Ends the whole process group, whatever its state."""
@@ -91,6 +91,14 @@ class Server:
             return self.client.get(path).status_code == status
         except httpx.TransportError:
             return False
+
+
+def _command(pid: int) -> bytes:
+    """The command line of a process; nothing of one that has just gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
 
 
 @contextlib.contextmanager
