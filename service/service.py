@@ -19,9 +19,9 @@ from service import cores, imaging
 from service.doors import rest
 from service.doors.front import FAILURE, FrontDoor
 from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, Digits
-from service.doors.rest.exchange import answer
+from service.doors.rest.exchange import dump
 from service.doors.rest.gates import Gates
-from service.errors import AxonError
+from service.errors import JSON, AxonError
 from service.inference.catalog import Catalog
 from service.inference.engine import on_gpu
 from service.inference.pipeline import Pipeline
@@ -132,11 +132,13 @@ async def _classify(items: list[Any], model: str, top_k: int, state: State) -> d
 async def _said(ctx: bentoml.Context, document: Awaitable[dict[str, Any]]) -> Any:
     """The document as a response, which spares BentoML's costly output schema; an error goes to the front door."""
     try:
-        return answer(await document)
+        return Response(dump(await document), media_type=JSON)
     except AxonError as error:
         setattr(ctx.request.state, FAILURE, error)
         ctx.response.status_code = error.status
         return Response()
 
 
-Axon.add_asgi_middleware(FrontDoor, house=HOUSE)  # type: ignore[attr-defined]  # the decorator's own
+def application() -> ASGIApp:
+    """What a worker serves."""
+    return FrontDoor(Axon.to_asgi(is_main=True), HOUSE)  # type: ignore[attr-defined]  # the decorator's own

@@ -42,15 +42,13 @@ def supervise(host: str, port: int, workers: int, drain_s: int, folder: str) -> 
 def _watcher(workers: int, drain_s: int) -> Watcher:
     options = {
         "--fd": f"$(circus.sockets.{SOCKET})",
-        "--service-name": "axon",
-        "--backlog": str(BACKLOG),
         "--worker-id": "$(CIRCUS.WID)",
-        "--timeout-graceful-shutdown": str(drain_s),
+        "--drain-s": str(drain_s),
     }
     return Watcher(
         name="service",
         cmd=shlex.quote(sys.executable),
-        args=["-m", "_bentoml_impl.worker.service", SERVICE, *(part for pair in options.items() for part in pair)],
+        args=["-m", "service.worker", *(part for pair in options.items() for part in pair)],
         working_dir=str(Path.cwd()),
         numprocesses=workers,
         copy_env=True,

@@ -69,7 +69,7 @@ class Server:
     def worker_pids(self) -> list[int]:
         """The worker processes, children of the one that was started."""
         children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return [pid for pid in map(int, children) if b"worker.service" in _command(pid)]
+        return [pid for pid in map(int, children) if b"service.worker" in _command(pid)]
 
     def stop(self) -> None:
         """Ends the whole process group, whatever its state."""

@@ -7,12 +7,12 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
-from starlette.requests import Request
-from starlette.types import Message, Receive
+from starlette.requests import ClientDisconnect, Request
+from starlette.types import Message, Receive, Scope
 
 from service.errors import DeadlineExceeded, InvalidInput, TooLarge
 
-TIMEOUT_HEADER = "x-request-timeout-ms"
+TIMEOUT_HEADER = b"x-request-timeout-ms"
 MAX_TIMEOUT_MS = 600_000.0
 
 
@@ -38,10 +38,23 @@ def too_large(max_bytes: int, declared: int | None = None) -> TooLarge:
     return TooLarge(f"the request body may have {max_bytes} bytes, got {got}")
 
 
-def deadline_of(request: Request, default_ms: float) -> float:
+def header(scope: Scope, name: bytes) -> str:
+    """The first header of this name (lower case), empty where there is none. Starlette's `headers` cost more."""
+    for known, value in scope["headers"]:
+        if known == name:
+            return str(value, "latin-1")
+    return ""
+
+
+def media_type_of(scope: Scope) -> str:
+    """The Content-Type without its parameters, in lower case; empty where there is none."""
+    return header(scope, b"content-type").partition(";")[0].strip().lower()
+
+
+def deadline_of(scope: Scope, default_ms: float) -> float:
     """When the answer is due (`time.monotonic`), from X-Request-Timeout-Ms or the default. Raises InvalidInput."""
-    given = request.headers.get(TIMEOUT_HEADER)
-    if given is None:
+    given = header(scope, TIMEOUT_HEADER)
+    if not given:
         return time.monotonic() + default_ms / 1e3
     try:
         timeout_ms = float(given)
@@ -52,13 +65,26 @@ def deadline_of(request: Request, default_ms: float) -> float:
     return time.monotonic() + timeout_ms / 1e3
 
 
-async def read_bytes(request: Request, deadline: float) -> bytes:
+async def read_bytes(receive: Receive, deadline: float) -> bytes:
     """The whole body. Raises TooLarge (from the bounded receive), DeadlineExceeded, ClientDisconnect."""
     try:
         async with asyncio.timeout(deadline - time.monotonic()):
-            return await request.body()
+            message = await receive()
+            if not message.get("more_body"):  # a body of one piece, as most are
+                return _piece(message)
+            pieces = [_piece(message)]
+            while message.get("more_body"):
+                message = await receive()
+                pieces.append(_piece(message))
+            return b"".join(pieces)
     except TimeoutError:
         raise DeadlineExceeded("the deadline passed before the request body had arrived") from None
+
+
+def _piece(message: Message) -> bytes:
+    if message["type"] == "http.disconnect":
+        raise ClientDisconnect
+    return bytes(message.get("body", b""))
 
 
 async def read_parts(request: Request, deadline: float, name: str, max_parts: int, max_bytes: int) -> list[bytes]:

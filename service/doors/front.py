@@ -5,7 +5,7 @@ one error shape, and counts the answer. It knows routes and statuses; it does no
 """
 
 import logging
-import os
+import random
 import re
 import time
 from typing import Any, Protocol
@@ -13,10 +13,10 @@ from typing import Any, Protocol
 import orjson
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.doors.body import BoundedReceive, deadline_of, read_bytes, too_large
+from service.doors.body import BoundedReceive, deadline_of, header, media_type_of, read_bytes, too_large
 from service.errors import JSON, AxonError, ForeignError, InternalError, MethodNotAllowed, NotAnImage
 from service.telemetry import metrics
 from service.telemetry.access_log import AccessLog
@@ -86,7 +86,7 @@ class FrontDoor:
             await self._bento(scope, receive, send)
             return
         exchange = Exchange(scope, send)
-        scope["state"] = {**scope.get("state", {}), REQUEST_ID: exchange.request_id}
+        scope.setdefault("state", {})[REQUEST_ID] = exchange.request_id
         try:
             await self._answer(scope, receive, exchange)
         except AxonError as error:
@@ -103,24 +103,28 @@ class FrontDoor:
             self._count(scope, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
-        limit = self._house.max_body_bytes
-        declared = dict(scope["headers"]).get(b"content-length", b"0")
-        if declared.isdigit() and int(declared) > limit:
-            raise too_large(limit, int(declared))
-        bounded = BoundedReceive(receive, limit)
         if scope["path"] in BENTO_ROUTES:
-            await self._ask_bento(scope, bounded, exchange)
+            await self._ask_bento(scope, self._bounded(scope, receive), exchange)
         else:
-            await self._house.routes(scope, bounded, exchange.send)
+            await self._house.routes(scope, self._bounded(scope, receive), exchange.send)
+
+    def _bounded(self, scope: Scope, receive: Receive) -> Receive:
+        """A receive whose body is within bounds; the server itself sees to it that it is as long as it was declared."""
+        limit = self._house.max_body_bytes
+        declared = header(scope, b"content-length")
+        if not declared.isdigit():
+            return BoundedReceive(receive, limit)
+        if int(declared) > limit:
+            raise too_large(limit, int(declared))
+        return receive
 
     async def _ask_bento(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         """Reads the whole body first, within bounds of bytes and time, which BentoML would not keep."""
-        request = Request(scope, receive)
-        deadline = scope["state"][DEADLINE] = deadline_of(request, self._house.timeout_ms)
-        media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+        deadline = scope["state"][DEADLINE] = deadline_of(scope, self._house.timeout_ms)
+        media_type = media_type_of(scope) or JSON
         if scope["method"] == "POST" and media_type != JSON:
             raise NotAnImage(f"{scope['path']} takes {JSON}, got {media_type}")
-        body = await read_bytes(request, deadline)
+        body = await read_bytes(receive, deadline)
         await BentoAnswer(exchange, body, receive).relay(self._bento, scope)
 
     def _count(self, scope: Scope, exchange: Exchange) -> None:
@@ -128,9 +132,11 @@ class FrontDoor:
         door, route = _place(scope)
         method = scope["method"] if scope["method"] in METHODS else metrics.OTHER
         metrics.record_request(door, route, method, exchange.status, seconds)
-        self._house.access_log.record(
-            exchange.status, method=method, route=route, ms=round(seconds * 1e3, 3), request_id=exchange.request_id
-        )
+        if self._house.access_log.wants(exchange.status):
+            ms = round(seconds * 1e3, 3)
+            self._house.access_log.record(
+                exchange.status, method=method, route=route, ms=ms, request_id=exchange.request_id
+            )
 
 
 class BentoAnswer:
@@ -216,4 +222,4 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             return str(value, "ascii")
-    return os.urandom(8).hex()
+    return f"{random.getrandbits(64):016x}"

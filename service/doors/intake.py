@@ -46,7 +46,14 @@ def count(items: Any, name: str, most: int) -> list[Any]:
     return items
 
 
-async def digits_from_items(items: list[Any], pictures: Pictures, deadline: float) -> Images:
+def may_hold_booleans(body: bytes) -> bool:
+    """Whether there can be one in a JSON document: its text knows sooner than a look at every number."""
+    return b"true" in body or b"false" in body
+
+
+async def digits_from_items(
+    items: list[Any], pictures: Pictures, deadline: float, with_booleans: bool = True
+) -> Images:
     """Items of a JSON list, each base64 text of a picture or a 28x28 array of 0..255, in order.
 
     Raises InvalidInput or UnusableInput that name the item, and what Pictures.read raises.
@@ -54,7 +61,8 @@ async def digits_from_items(items: list[Any], pictures: Pictures, deadline: floa
     began = time.perf_counter()
     texts = {index: _from_base64(item, f"images[{index}]") for index, item in enumerate(items) if type(item) is str}
     if not texts:
-        return Images(_arrays(items), time.perf_counter() - began)
+        levels = None if with_booleans else _whole_levels(items)
+        return Images(_arrays(items) if levels is None else levels, time.perf_counter() - began)
     images = np.empty((len(items), SIDE, SIDE), np.uint8)
     for index in set(range(len(items))) - set(texts):
         images[index] = _array(items[index], f"images[{index}]")
@@ -77,8 +85,23 @@ def gate_rows(rows: list[Any], inputs: int) -> NDArray[np.float32]:
     return np.asarray(table, np.float32)
 
 
+def _whole_levels(items: list[list[Any]]) -> NDArray[np.uint8] | None:
+    """What nearly every client sends, 28 rows of 28 whole numbers of 0..255, in a third of numpy's time; else None.
+
+    The items hold no boolean, which `bytes` would take for a number.
+    """
+    try:
+        rows = list(chain.from_iterable(items))
+        if {*map(len, items), *map(len, rows)} != {SIDE}:
+            return None
+        levels = b"".join(map(bytes, rows))
+    except (TypeError, ValueError):
+        return None
+    return np.frombuffer(levels, np.uint8).reshape(-1, SIDE, SIDE)
+
+
 def _arrays(items: list[list[Any]]) -> NDArray[np.uint8]:
-    """All at once, which is the fast way; item by item only to say which one is wrong."""
+    """All at once where that goes; item by item only to say which one is wrong."""
     try:
         pixels = np.array(items)
     except ValueError:

@@ -1,9 +1,10 @@
-"""One batcher per engine: what arrives while a batch runs forms the next one; an idle request never waits.
+"""One batcher per model: what arrives while a batch runs forms the next one; an idle request never waits.
 
-The event loop owns the queue, one thread owns the engine, and nothing polls. The queue is bounded in rows. A request
-that cannot make its deadline is refused on arrival; one that is cancelled or has expired is dropped before it runs.
-Only validated arrays enter, so a batch fails only when the engine does; its requests are then tried one by one, so that
-one of them cannot fail its neighbours.
+The event loop owns the queue, and nothing polls. A batch is made at the end of the loop's turn, of all that arrived in
+it. One that is quick runs there and then; a slow one, and every one on a GPU, runs on the engine's thread, so that the
+loop goes on (decision 10). The queue is bounded in rows. A request that cannot make its deadline is refused on arrival;
+one that is cancelled or has expired is dropped before it runs. Only validated arrays enter, so a batch fails only when
+the engine does; its requests are then tried one by one, so that one of them cannot fail its neighbours.
 """
 
 import asyncio
@@ -18,35 +19,38 @@ from typing import NamedTuple
 import numpy as np
 
 from service.errors import DeadlineExceeded, InternalError, NotReady, Overloaded
-from service.inference.engine import Engine, Logits, Rows
+from service.inference.engine import Outputs, Predictor, Rows
 from service.inference.engine_thread import EngineThread
 
 log = logging.getLogger(__name__)
 
+QUICK_S = 0.002  # that the event loop may be held up; a switch of threads costs more than one image does (decision 10)
 _SMOOTHING = 0.2  # weight of the newest batch in the running estimate of seconds per row
 
 
 class Answer(NamedTuple):
-    """Logits of one request, the seconds it waited and the seconds its batch ran."""
+    """Outputs of one request, the seconds it waited and the seconds its batch ran."""
 
-    logits: Logits
+    outputs: Outputs
     queue_s: float
     compute_s: float
 
 
 class Batch(NamedTuple):
-    """Logits of a whole batch, and when the engine began and ended (`time.monotonic`)."""
+    """Outputs of a whole batch, and when it began and ended (`time.monotonic`)."""
 
-    logits: Logits
+    outputs: Outputs
     began: float
     ended: float
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class _Job:
     rows: Rows
     enqueued: float
+    deadline: float
     future: asyncio.Future[Answer]
+    alarm: asyncio.TimerHandle | None = None  # only where it waits for the engine's thread
     alone: bool = False  # its batch failed; it is tried again by itself
 
     def is_waiting(self) -> bool:
@@ -68,13 +72,19 @@ class Observer:
 
 
 class Batcher:
-    """Feeds one engine. All methods are called on one event loop; deadlines are times of `time.monotonic`, seconds."""
+    """Feeds one model. All methods are called on one event loop; deadlines are times of `time.monotonic`, seconds."""
 
     def __init__(
-        self, name: str, engine: Engine, max_batch_rows: int, max_queue_rows: int, observer: Observer | None = None
+        self,
+        name: str,
+        predictor: Predictor,
+        max_batch_rows: int,
+        max_queue_rows: int,
+        observer: Observer | None = None,
+        seconds_per_row: float = 0.0,
     ) -> None:
         self._name = name
-        self._engine = engine
+        self._predictor = predictor
         self._max_batch_rows = max_batch_rows
         self._max_queue_rows = max_queue_rows
         self._observer = observer or Observer()
@@ -82,7 +92,8 @@ class Batcher:
         self._queue: OrderedDict[_Job, None] = OrderedDict()  # first in, first out, and leaving from anywhere is cheap
         self._queued_rows = 0
         self._running: list[_Job] = []
-        self._seconds_per_row = 0.0
+        self._is_due = False  # a batch is made at the end of this turn of the loop
+        self._seconds_per_row = seconds_per_row
         self._last_beat = time.monotonic()
         self._is_closing = False
         self._idle = asyncio.Event()
@@ -92,6 +103,11 @@ class Batcher:
     def queued_rows(self) -> int:
         """Rows that wait; those of the running batch are not counted."""
         return self._queued_rows
+
+    @property
+    def inflight_requests(self) -> int:
+        """Requests between admission and answer."""
+        return len(self._queue) + len(self._running)
 
     @property
     def heartbeat_age_s(self) -> float:
@@ -107,15 +123,18 @@ class Batcher:
         now = time.monotonic()
         self._admit(len(rows), deadline - now)
         loop = asyncio.get_running_loop()
-        job = _Job(rows, now, loop.create_future())
-        timer = loop.call_later(deadline - now, self._expire, job)
+        job = _Job(rows, now, deadline, loop.create_future())
         self._enqueue(job)
-        if not self._running:
-            self._run_next()
+        self._idle.clear()
+        if self._running:
+            self._arm(job)
+        else:
+            self._call_next()
         try:
             return await job.future
         finally:
-            timer.cancel()
+            if job.alarm:
+                job.alarm.cancel()
             self._dequeue(job)
 
     async def beat(self) -> None:
@@ -155,28 +174,55 @@ class Batcher:
                 retry_after_s=wait_s,
             )
 
-    def _run_next(self) -> None:
-        self._running = self._take_batch()
-        if not self._running:
+    def _call_next(self) -> None:
+        """Has the next batch made when all that this turn of the loop brings has arrived."""
+        if self._queue and not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._run_next)
+        elif not self._queue:
             self._idle.set()
+
+    def _run_next(self) -> None:
+        self._is_due = False
+        quick_rows = self._quick_rows()
+        self._running = self._take_batch(quick_rows)
+        if not self._running:
+            self._call_next()
             return
-        self._idle.clear()
         parts = [job.rows for job in self._running]
         rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        self._thread.run(lambda: self._compute(rows)).add_done_callback(self._finish)
+        if len(rows) <= quick_rows:
+            self._finish(self._compute(rows))
+            return
+        for job in (*self._running, *self._queue):
+            self._arm(job)
+        self._thread.run(lambda: self._compute(rows)).add_done_callback(lambda done: self._finish(done.result()))
 
-    def _take_batch(self) -> list[_Job]:
-        """The jobs at the head of the queue that still wait and fit one batch; a larger job runs by itself."""
+    def _quick_rows(self) -> int:
+        """How many rows the event loop may run itself."""
+        if not self._predictor.any_thread:
+            return 0
+        return int(QUICK_S / self._seconds_per_row) if self._seconds_per_row else self._max_batch_rows
+
+    def _take_batch(self, quick_rows: int) -> list[_Job]:
+        """The jobs at the head of the queue that still wait and fit one batch; a larger job runs by itself.
+
+        Where the first one is quick, so is the batch: the others follow after a turn of the loop.
+        """
         batch: list[_Job] = []
-        rows = 0
+        rows, most = 0, 0
+        now = time.monotonic()
         while self._queue:
             job = next(iter(self._queue))
-            if batch and (job.alone or batch[0].alone or rows + len(job.rows) > self._max_batch_rows):
+            if batch and (job.alone or batch[0].alone or rows + len(job.rows) > most):
                 break
             self._dequeue(job)
+            if job.deadline <= now:
+                self._expire(job)
             if job.is_waiting():
                 batch.append(job)
                 rows += len(job.rows)
+                most = most or min(self._max_batch_rows, quick_rows if rows <= quick_rows else self._max_batch_rows)
         return batch
 
     def _enqueue(self, job: _Job) -> None:
@@ -188,37 +234,39 @@ class Batcher:
             del self._queue[job]
             self._queued_rows -= len(job.rows)
 
-    def _compute(self, rows: Rows) -> Batch:
-        """On the engine's thread."""
+    def _compute(self, rows: Rows) -> Batch | Exception:
+        """On the event loop or on the engine's thread. Whatever an engine raises is an answer, not the thread's end."""
         began = time.monotonic()
         size = self._max_batch_rows
-        chunks = [self._engine.predict(rows[start : start + size]) for start in range(0, len(rows), size)]
-        logits = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
-        if len(logits) != len(rows):
-            raise RuntimeError(f"the engine answered {len(logits)} rows for {len(rows)}")
-        return Batch(logits, began, time.monotonic())
+        try:
+            chunks = [self._predictor.predict(rows[start : start + size]) for start in range(0, len(rows), size)]
+            outputs = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
+            if len(outputs) != len(rows):
+                raise RuntimeError(f"the engine answered {len(outputs)} rows for {len(rows)}")
+        except Exception as error:
+            return error
+        return Batch(outputs, began, time.monotonic())
 
-    def _finish(self, done: "asyncio.Future[Batch]") -> None:
+    def _finish(self, outcome: Batch | Exception) -> None:
         jobs, self._running = self._running, []
-        error = done.exception()
-        if error is None:
-            self._deliver(jobs, done.result())
+        if isinstance(outcome, Batch):
+            self._deliver(jobs, outcome)
         else:
-            log.error("engine_failed model=%s requests=%d", self._name, len(jobs), exc_info=error)
+            log.error("engine_failed model=%s requests=%d", self._name, len(jobs), exc_info=outcome)
             self._retry_or_fail(jobs)
-        self._run_next()
+        self._call_next()
 
     def _deliver(self, jobs: list[_Job], batch: Batch) -> None:
         self._last_beat = batch.ended
         compute_s = batch.ended - batch.began
-        self._observer.ran(len(batch.logits))
-        change = compute_s / len(batch.logits) - self._seconds_per_row
+        self._observer.ran(len(batch.outputs))
+        change = compute_s / len(batch.outputs) - self._seconds_per_row
         self._seconds_per_row += change * (_SMOOTHING if self._seconds_per_row else 1)
         start = 0
         for job in jobs:
             end = start + len(job.rows)
             if job.is_waiting():
-                job.future.set_result(Answer(batch.logits[start:end], batch.began - job.enqueued, compute_s))
+                job.future.set_result(Answer(batch.outputs[start:end], batch.began - job.enqueued, compute_s))
             start = end
 
     def _retry_or_fail(self, jobs: list[_Job]) -> None:
@@ -229,6 +277,11 @@ class Batcher:
             job.alone = True
             self._enqueue(job)
             self._queue.move_to_end(job, last=False)
+
+    def _arm(self, job: _Job) -> None:
+        """Nobody knows how long the engine's thread takes; what runs on the loop is looked at when its turn comes."""
+        if job.alarm is None:
+            job.alarm = asyncio.get_running_loop().call_later(job.deadline - time.monotonic(), self._expire, job)
 
     def _expire(self, job: _Job) -> None:
         if job.is_waiting():

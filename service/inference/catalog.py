@@ -14,10 +14,12 @@ import numpy as np
 from safetensors.numpy import load as load_tensors
 
 from models.bundle import CARD, GOLDEN, WEIGHTS, Bundle
+from models.manifest import Manifest
 from models.repository import Repository
 from service.errors import NotReady, UnknownModel
 from service.inference.batcher import Answer, Batcher, Observer
-from service.inference.engine import Engine, Rows, open_engine
+from service.inference.engine import Engine, Predictor, Rows, open_engine
+from service.inference.predictions import DigitReader, GateReader
 from service.settings import Inference, Models
 
 log = logging.getLogger(__name__)
@@ -55,7 +57,7 @@ class LoadedModel:
         return self.bundle.manifest.version
 
     async def infer(self, rows: Rows, deadline: float) -> Answer:
-        """Logits of validated rows; see Batcher.submit for deadlines and errors."""
+        """What is read from validated rows; see Batcher.submit for deadlines and errors."""
         return await self.batcher.submit(rows, deadline)
 
 
@@ -151,18 +153,30 @@ class Catalog:
         began = time.monotonic()
         bundle = self._repository.open(name, version)
         engine = open_engine(bundle, self._inference, self._threads)
-        check_golden(engine, bundle)
-        batcher = Batcher(name, engine, self._inference.max_batch_rows, self._inference.max_queue_rows, observer)
+        seconds_per_row = check_golden(engine, bundle)
+        limits = self._inference.max_batch_rows, self._inference.max_queue_rows
+        batcher = Batcher(name, _reader(engine, bundle.manifest), *limits, observer, seconds_per_row)
         shown = replace(bundle, files={name: bundle.files[name] for name in KEPT})
         return LoadedModel(shown, batcher, engine.platform, time.monotonic() - began)
 
 
-def check_golden(engine: Engine, bundle: Bundle) -> None:
-    """Runs the golden inputs at batch 1 and together, which warms the engine up too. Raises GoldenMismatch."""
+def _reader(engine: Engine, manifest: Manifest) -> Predictor:
+    """What turns the engine's logits into readings: a gate has one, a digit reader ten."""
+    return GateReader(engine) if manifest.output.shape[-1] == 1 else DigitReader(engine, manifest)
+
+
+def check_golden(engine: Engine, bundle: Bundle) -> float:
+    """Runs the golden inputs together and at batch 1, which warms the engine up too; gives the seconds of the latter.
+
+    Raises GoldenMismatch.
+    """
     golden = load_tensors(bundle.files[GOLDEN])
     inputs, expected = golden["inputs"], golden["logits"]
     together = engine.predict(inputs)
+    began = time.monotonic()
     alone = engine.predict(inputs[:1])
+    seconds = time.monotonic() - began
     difference = max(float(np.abs(together - expected).max()), float(np.abs(alone - expected[:1]).max()))
     if not difference <= GOLDEN_TOLERANCE:  # a NaN is no match either
         raise GoldenMismatch(f"golden logits differ by up to {difference:.3g}, allowed is {GOLDEN_TOLERANCE:g}")
+    return seconds

@@ -1,6 +1,6 @@
 """The engine contract: runs one model. ONNX Runtime is the CPU engine, torch the GPU engine; both keep this contract.
 
-`predict` is synchronous and called from one thread per engine. It takes any number of rows from one up; what it answers
+`predict` is synchronous, and never called twice at a time. It takes any number of rows from one up; what it answers
 for a row does not depend on the rows beside it, within float tolerance.
 """
 
@@ -14,12 +14,26 @@ from models.bundle import Bundle
 from service.settings import Inference
 
 Rows = NDArray[Any]  # uint8[N, 28, 28] for digits, float32[N, 2] for gates
+Outputs = NDArray[Any]  # a row for each row: logits of an engine, or what is read from them
 Logits = NDArray[np.float32]  # float32[N, classes]
 
 _GPU_DRIVERS = (Path("/dev/nvidiactl"), Path("/dev/dxg"))  # Linux; Windows' Linux subsystem
 
 
-class Engine(Protocol):
+class Predictor(Protocol):
+    """Answers rows with rows."""
+
+    @property
+    def any_thread(self) -> bool:
+        """Whether `predict` may be called from any thread, one call at a time; else from one alone."""
+        ...
+
+    def predict(self, rows: Rows) -> Outputs:
+        """One output for each row."""
+        ...
+
+
+class Engine(Predictor, Protocol):
     """Runs one model."""
 
     platform: str  # what runs it, for people: "onnxruntime-cpu"

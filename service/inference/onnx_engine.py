@@ -12,6 +12,7 @@ class OnnxEngine:
     """Runs `model.onnx` on the CPU."""
 
     platform = "onnxruntime-cpu"
+    any_thread = True
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
         options = ort.SessionOptions()

@@ -1,7 +1,6 @@
 """What every door calls with validated arrays: core and post. Knows models and deadlines, neither HTTP nor JSON."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from service.errors import UnknownModel
 from service.inference.batcher import Answer
 from service.inference.catalog import Catalog, LoadedModel
-from service.inference.predictions import read_digits, sigmoid
+from service.inference.predictions import describe
 from service.telemetry import metrics
 from service.telemetry.quality import Quality
 
@@ -18,7 +17,7 @@ GATE_PREFIX = "gate-"
 
 
 class DigitsResult(NamedTuple):
-    """Predictions in the order of the images, and the engine's answer with its times."""
+    """Predictions in the order of the images, and the batcher's answer with its times."""
 
     predictions: list[dict[str, Any]]
     answer: Answer
@@ -30,8 +29,7 @@ class Pipeline:
     def __init__(self, catalog: Catalog) -> None:
         self.catalog = catalog
         self._quality: dict[tuple[str, int], Quality] = {}
-        self._inflight = {model.name: metrics.INFLIGHT.labels(model.name) for model in catalog.ready()}
-        self._stages: dict[tuple[str, str], Any] = {}
+        self._stage = cache(metrics.STAGE_DURATION.labels)
 
     def reader(self, name: str, version: int | None = None) -> LoadedModel:
         """A digit reader. Raises UnknownModel, also for a gate, and NotReady."""
@@ -50,26 +48,21 @@ class Pipeline:
 
     async def read(self, images: NDArray[np.uint8], model: LoadedModel, top_k: int, deadline: float) -> DigitsResult:
         """Reads uint8[N, 28, 28], N >= 1. Raises what Batcher.submit raises."""
-        with self._flight(model.name):
-            answer = await model.infer(images, deadline)
-        predictions = read_digits(images, answer.logits, model.bundle.manifest, top_k)
+        answer = await model.infer(images, deadline)
         self._observe(model.name, answer)
+        predictions = describe(answer.outputs, top_k)
         self._quality_of(model).record(images, predictions)
         return DigitsResult(predictions, answer)
 
     async def fire(self, inputs: NDArray[np.float32], model: LoadedModel, deadline: float) -> NDArray[np.float64]:
         """Firing probabilities float64[N] of a gate on float32[N, 2], N >= 1. Raises what Batcher.submit raises."""
-        with self._flight(model.name):
-            answer = await model.infer(inputs, deadline)
+        answer = await model.infer(inputs, deadline)
         self._observe(model.name, answer)
-        return sigmoid(answer.logits)[:, 0, ...]
+        return answer.outputs
 
     def observe_stage(self, model: str, stage: str, seconds: float) -> None:
         """Counts the time of a stage that a door does itself: decode, normalise, encode."""
-        series = self._stages.get((model, stage))
-        if series is None:
-            series = self._stages[model, stage] = metrics.STAGE_DURATION.labels(model, stage)
-        series.observe(seconds)
+        metrics.TALLY.observe(self._stage(model, stage), seconds)
 
     def flush(self) -> None:
         """Counts what quality signals have gathered."""
@@ -88,12 +81,3 @@ class Pipeline:
         if key not in self._quality:
             self._quality[key] = Quality(*key)
         return self._quality[key]
-
-    @contextmanager
-    def _flight(self, model: str) -> Iterator[None]:
-        gauge = self._inflight[model]
-        gauge.inc()
-        try:
-            yield
-        finally:
-            gauge.dec()

@@ -1,4 +1,7 @@
-"""Post: logits -> predictions. Calibrated probabilities, the best guess, and whether the model should be believed."""
+"""Post: logits -> what is read from them, for a whole batch at once; then one prediction per image, as it goes out.
+
+A digit reader calibrates probabilities, and says whether they should be believed; a gate fires or does not.
+"""
 
 from typing import Any
 
@@ -6,17 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.manifest import Manifest
-from service.inference.engine import Logits
+from service.inference.engine import Engine, Logits, Outputs, Rows
 
+DIGITS = 10
 INK = 32  # of 255; an image without a brighter pixel has nothing to read
 
 BLANK, AMBIGUOUS, NOT_A_DIGIT = REASONS = ("blank", "ambiguous", "not_a_digit")
+_VERDICTS = (None, *REASONS)  # by the number that a reading holds; 0 is accepted
+READING = np.dtype([("probabilities", np.float64, DIGITS), ("verdict", np.int8)])
 
 
 def softmax(logits: Logits, temperature: float) -> NDArray[np.float64]:
     """Calibrated probabilities, float64[N, classes] (Guo et al., arXiv:1706.04599)."""
-    scaled = logits.astype(np.float64) / temperature
-    weights = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float64(temperature))
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
@@ -31,37 +36,54 @@ def energy(logits: Logits) -> NDArray[np.float64]:
     return np.asarray(peak + np.log(np.exp(logits - peak[:, None]).sum(axis=1)))
 
 
-def read_digits(images: NDArray[np.uint8], logits: Logits, manifest: Manifest, top_k: int) -> list[dict[str, Any]]:
-    """One prediction per image of uint8[N, 28, 28], as it goes out: digit, confidence, top, accepted, reason."""
-    probabilities = softmax(logits, manifest.temperature)
-    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :top_k]
-    reasons = _reasons(images, logits, probabilities, manifest)
-    top = np.take_along_axis(probabilities, order, axis=1).tolist()
-    return [_prediction(*row) for row in zip(order.tolist(), top, reasons, strict=True)]
+class DigitReader:
+    """Reads images: an engine, and what its model's manifest says of calibration and rejection."""
+
+    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+        self._engine = engine
+        self._temperature = manifest.temperature
+        self._rejection = manifest.rejection
+        self.any_thread = engine.any_thread
+
+    def predict(self, rows: Rows) -> Outputs:
+        """Readings (dtype READING) of uint8[N, 28, 28]."""
+        logits = self._engine.predict(rows)
+        readings = np.zeros(len(logits), READING)
+        readings["probabilities"] = probabilities = softmax(logits, self._temperature)
+        verdict = readings["verdict"]  # the plainest reason is written last
+        if self._rejection:
+            verdict[probabilities.max(axis=1) < self._rejection.min_confidence] = _VERDICTS.index(AMBIGUOUS)
+            verdict[energy(logits) < self._rejection.min_energy] = _VERDICTS.index(NOT_A_DIGIT)
+        verdict[rows.reshape(len(rows), -1).max(axis=1) < INK] = _VERDICTS.index(BLANK)
+        return readings
 
 
-def _prediction(digits: list[int], probabilities: list[float], reason: str | None) -> dict[str, Any]:
+class GateReader:
+    """Fires or does not: an engine with one logit."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self.any_thread = engine.any_thread
+
+    def predict(self, rows: Rows) -> Outputs:
+        """Firing probabilities float64[N] of float32[N, 2]."""
+        return sigmoid(self._engine.predict(rows)[:, 0])
+
+
+def describe(readings: Outputs, top_k: int) -> list[dict[str, Any]]:
+    """One prediction for each reading, as it goes out: digit, confidence, top, accepted, reason."""
+    rows = zip(readings["probabilities"].tolist(), readings["verdict"].tolist(), strict=True)
+    return [_prediction(probabilities, _VERDICTS[verdict], top_k) for probabilities, verdict in rows]
+
+
+def _prediction(probabilities: list[float], reason: str | None, top_k: int) -> dict[str, Any]:
     if reason == BLANK:
         return {"digit": None, "confidence": 0.0, "top": [], "accepted": False, "reason": BLANK}
-    top = [{"digit": digit, "probability": share} for digit, share in zip(digits, probabilities, strict=True)]
+    order = sorted(range(DIGITS), key=probabilities.__getitem__, reverse=True)
     return {
-        "digit": digits[0],
-        "confidence": probabilities[0],
-        "top": top,
+        "digit": order[0],
+        "confidence": probabilities[order[0]],
+        "top": [{"digit": digit, "probability": probabilities[digit]} for digit in order[:top_k]],
         "accepted": reason is None,
         "reason": reason,
     }
-
-
-def _reasons(
-    images: NDArray[np.uint8], logits: Logits, probabilities: NDArray[np.float64], manifest: Manifest
-) -> list[str | None]:
-    """Why each row is refused, the plainest reason first; None where it is accepted."""
-    blank = images.max(axis=(1, 2)) < INK
-    if manifest.rejection is None:
-        return [BLANK if row else None for row in blank.tolist()]
-    strange = energy(logits) < manifest.rejection.min_energy
-    unsure = probabilities.max(axis=1) < manifest.rejection.min_confidence
-    flags = zip(blank.tolist(), strange.tolist(), unsure.tolist(), strict=True)
-    names = (BLANK, NOT_A_DIGIT, AMBIGUOUS)
-    return [next((name for name, flag in zip(names, row, strict=True) if flag), None) for row in flags]

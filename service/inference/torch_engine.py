@@ -15,6 +15,8 @@ class TorchEngine:
     Raises RuntimeError when the weights do not fit the network, or when CUDA is asked for and absent.
     """
 
+    any_thread = False  # a CUDA stream is a thread's own, and the event loop has better to do than to wait for a GPU
+
     def __init__(self, bundle: Bundle, device: str, threads: int) -> None:
         self._device = torch.device(_resolve(device))
         self.platform = f"torch-{self._device.type}"

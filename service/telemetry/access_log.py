@@ -77,9 +77,11 @@ class AccessLog:
     def __init__(self, sample: float) -> None:
         self._sample = sample
 
+    def wants(self, status: int) -> bool:
+        """Whether a request with this status is to be logged."""
+        return status == InternalError.status or random.random() < self._sample
+
     def record(self, status: int, **fields: object) -> None:
-        """Perhaps writes one line; costs a random number where it does not."""
-        if status == InternalError.status:
-            _access.error("request", extra={"fields": {"status": status, **fields}})
-        elif random.random() < self._sample:
-            _access.info("request", extra={"fields": {"status": status, **fields}})
+        """Writes one line."""
+        level = logging.ERROR if status == InternalError.status else logging.INFO
+        _access.log(level, "request", extra={"fields": {"status": status, **fields}})

@@ -13,6 +13,7 @@ from prometheus_client import multiprocess as _multiprocess
 
 from service.inference.batcher import Observer
 from service.inference.catalog import Entry, State
+from service.telemetry.tally import Tally
 
 ASKED = (("rest", "/v1/digits"), ("rest", "/v1/gates/{gate}"), ("bento", "/classify"), ("bento", "/gate"))
 COUNTED_FROM_THE_START = (200, 429, 500, 503, 504)  # what availability is made of
@@ -89,6 +90,8 @@ HEARTBEAT_AGE = _gauge(
 )
 
 
+TALLY = Tally()  # of this process's event loop
+
 # Bound series, for looking one up by its labels costs more than counting. As bounded as the labels are.
 _requests: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
 
@@ -104,11 +107,11 @@ class BatchMetrics(Observer):
         }
 
     def ran(self, rows: int) -> None:
-        self._rows.inc(rows)
-        self._batch.observe(rows)
+        TALLY.count(self._rows, rows)
+        TALLY.observe(self._batch, rows)
 
     def rejected(self, reason: str) -> None:
-        self._rejections[reason].inc()
+        TALLY.count(self._rejections[reason])
 
 
 def expect_requests() -> None:
@@ -125,8 +128,8 @@ def record_request(door: str, route: str, method: str, status: int, seconds: flo
     if series is None:
         labels = door, route, method, str(status)
         series = _requests[key] = HTTP_REQUESTS.labels(*labels), HTTP_DURATION.labels(*labels)
-    series[0].inc()
-    series[1].observe(seconds)
+    TALLY.count(series[0])
+    TALLY.observe(series[1], seconds)
 
 
 def record_model(entry: Entry) -> None:

@@ -44,6 +44,7 @@ def measure(catalog: Catalog) -> None:
     for name, versions in groupby(catalog.ready(), key=attrgetter("name")):
         batchers = [model.batcher for model in versions]
         metrics.QUEUE_ROWS.labels(name).set(sum(batcher.queued_rows for batcher in batchers))
+        metrics.INFLIGHT.labels(name).set(sum(batcher.inflight_requests for batcher in batchers))
         metrics.HEARTBEAT_AGE.labels(name).set(max(batcher.heartbeat_age_s for batcher in batchers))
 
 

@@ -30,12 +30,13 @@ class Quality:
 
     def record(self, images: NDArray[np.uint8], predictions: list[dict[str, Any]]) -> None:
         """Counts the predictions now; the features of uint8[N, 28, 28] when enough images have gathered."""
+        tally = metrics.TALLY
         for prediction in predictions:
-            self._digits.get(prediction["digit"], self._no_ink).inc()
+            tally.count(self._digits.get(prediction["digit"], self._no_ink))
             if prediction["digit"] is not None:
-                self._confidence.observe(prediction["confidence"])
+                tally.observe(self._confidence, prediction["confidence"])
             if prediction["reason"]:
-                self._abstentions[prediction["reason"]].inc()
+                tally.count(self._abstentions[prediction["reason"]])
         self._images.append(images)
         self._rows += len(images)
         if self._rows >= _FLUSH_ROWS:

@@ -4,11 +4,10 @@ import time
 from typing import Any, NamedTuple
 
 from starlette.requests import Request
-from starlette.responses import Response
 
 from service.doors import body, intake
 from service.doors.pictures import Images, Pictures
-from service.doors.rest.exchange import Parser, answer, flag, parse_query, reference, version, whole
+from service.doors.rest.exchange import Answer, Parser, answer, flag, parse_query, reference, version, whole
 from service.errors import JSON, InvalidInput, NotAnImage
 from service.inference.catalog import LoadedModel
 from service.inference.pipeline import DigitsResult, Pipeline
@@ -46,9 +45,9 @@ class Digits:
         self._http = settings.http
         self.pictures = Pictures(settings.imaging.max_pixels)
 
-    async def read(self, request: Request) -> Response:
+    async def read(self, request: Request) -> Answer:
         """Reads one or many pictures, in whichever form they come."""
-        deadline = body.deadline_of(request, self._http.timeout_ms)
+        deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         question = self.ask(**parse_query(request, _QUERY))
         images = await self._images(request, deadline)
         document = await self.predict(images, question, deadline, request.state.request_id)
@@ -85,23 +84,24 @@ class Digits:
             "request_id": request_id,
         }
 
-    async def from_items(self, items: Any, deadline: float) -> Images:
+    async def from_items(self, items: Any, deadline: float, with_booleans: bool = True) -> Images:
         """Images of a JSON list. Raises what intake raises."""
         counted = intake.count(items, "images", self._http.max_images)
-        return await intake.digits_from_items(counted, self.pictures, deadline)
+        return await intake.digits_from_items(counted, self.pictures, deadline, with_booleans)
 
     async def _images(self, request: Request, deadline: float) -> Images:
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        media_type = body.media_type_of(request.scope)
         if media_type == JSON:
-            document = intake.parse_json(await body.read_bytes(request, deadline))
-            return await self.from_items(intake.member(document, "images"), deadline)
+            text = await body.read_bytes(request.receive, deadline)
+            items = intake.member(intake.parse_json(text), "images")
+            return await self.from_items(items, deadline, intake.may_hold_booleans(text))
         if media_type == FORM:
             files = await body.read_parts(request, deadline, PART, self._http.max_images, self._http.max_body_bytes)
             if not files:
                 raise InvalidInput(f'the form must have one or more parts called "{PART}", got none')
             return await self.pictures.read(files, deadline)
         if media_type in IMAGE_TYPES:
-            return await self.pictures.read([await body.read_bytes(request, deadline)], deadline)
+            return await self.pictures.read([await body.read_bytes(request.receive, deadline)], deadline)
         allowed = ", ".join((*IMAGE_TYPES, FORM, JSON))
         raise NotAnImage(f"Content-Type must be one of {allowed}; got {media_type or 'none'}")
 
@@ -113,4 +113,4 @@ def _timing(images: Images, result: DigitsResult) -> dict[str, float]:
         "queue": result.answer.queue_s,
         "compute": result.answer.compute_s,
     }
-    return {stage: round(seconds * 1e3, 3) for stage, seconds in stages.items()}
+    return {stage: round(seconds * 1e6) / 1e3 for stage, seconds in stages.items()}

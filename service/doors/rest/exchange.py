@@ -1,21 +1,24 @@
 """What the routes share: query parameters in, JSON out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import JSON, InvalidInput
 from service.inference.catalog import LoadedModel
 
 Parser = Callable[[str], Any]
+Handler = Callable[[Request], Awaitable[ASGIApp]]  # what it returns sends itself
 
 
 def parse_query(request: Request, parsers: Mapping[str, Parser]) -> dict[str, Any]:
     """The parameters that are given, parsed. Raises InvalidInput for an unknown, repeated or unreadable one."""
     values: dict[str, Any] = {}
+    if not request.scope["query_string"]:
+        return values
     for name, text in request.query_params.multi_items():
         if name not in parsers:
             allowed = ", ".join(parsers) or "none"
@@ -51,9 +54,37 @@ def flag(name: str) -> Parser:
 version = whole("version", 1, 999_999_999)
 
 
-def answer(document: Any) -> Response:
-    """A document as JSON; numpy arrays are lists."""
-    return Response(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY), media_type=JSON)
+class Endpoint:
+    """Calls a handler. Starlette's own wrapping would look after exceptions, which the front door does."""
+
+    def __init__(self, handler: Handler) -> None:
+        self._handler = handler
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await self._handler(Request(scope, receive))
+        await answer(scope, receive, send)
+
+
+class Answer:
+    """A JSON body on its way out."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", JSON.encode()), (b"content-length", str(len(self._body)).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+def answer(document: Any) -> Answer:
+    """A document as JSON."""
+    return Answer(dump(document))
+
+
+def dump(document: Any) -> bytes:
+    """JSON; numpy arrays are lists."""
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)
 
 
 def reference(model: LoadedModel) -> dict[str, Any]:

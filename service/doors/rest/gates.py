@@ -6,11 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.numpy import load as load_tensors
 from starlette.requests import Request
-from starlette.responses import Response
 
 from models.bundle import WEIGHTS
 from service.doors import body, intake
-from service.doors.rest.exchange import answer, parse_query, reference
+from service.doors.rest.exchange import Answer, answer, parse_query, reference
 from service.inference.catalog import LoadedModel
 from service.inference.pipeline import GATE_PREFIX, Pipeline
 from service.settings import Settings
@@ -27,21 +26,21 @@ class Gates:
         self._http = settings.http
         self._surfaces: dict[str, dict[str, Any]] = {}  # by SHA-256 of the bundle: 1,681 rows that never change
 
-    async def every(self, request: Request) -> Response:
+    async def every(self, request: Request) -> Answer:
         """Each gate with its truth table."""
-        deadline = body.deadline_of(request, self._http.timeout_ms)
+        deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         parse_query(request, {})
         models = [model for model in self._pipeline.catalog.defaults() if model.name.startswith(GATE_PREFIX)]
         gates = [await self._summary(model, deadline) for model in models]
         return answer({"gates": gates, "request_id": request.state.request_id})
 
-    async def one(self, request: Request) -> Response:
+    async def one(self, request: Request) -> Answer:
         """A gate's description, or its outputs."""
         return await (self.fire(request) if request.method == "POST" else self.describe(request))
 
-    async def describe(self, request: Request) -> Response:
+    async def describe(self, request: Request) -> Answer:
         """One gate: truth table, weights, and the decision surface as probabilities over a square."""
-        deadline = body.deadline_of(request, self._http.timeout_ms)
+        deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         parse_query(request, {})
         model = self._pipeline.gate(request.path_params["gate"])
         summary = await self._summary(model, deadline)
@@ -52,11 +51,11 @@ class Gates:
         }
         return answer(summary | details)
 
-    async def fire(self, request: Request) -> Response:
+    async def fire(self, request: Request) -> Answer:
         """Outputs for rows of inputs."""
-        deadline = body.deadline_of(request, self._http.timeout_ms)
+        deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         parse_query(request, {})
-        rows = intake.member(intake.parse_json(await body.read_bytes(request, deadline)), "inputs")
+        rows = intake.member(intake.parse_json(await body.read_bytes(request.receive, deadline)), "inputs")
         return answer(await self.evaluate(request.path_params["gate"], rows, deadline, request.state.request_id))
 
     async def evaluate(self, gate: str, rows: Any, deadline: float, request_id: str) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from models.bundle import CARD
-from service.doors.rest.exchange import answer, parse_query, version
+from service.doors.rest.exchange import Answer, answer, parse_query, version
 from service.inference.catalog import Catalog, Entry
 
 
@@ -16,13 +16,13 @@ class Published:
     def __init__(self, catalog: Catalog) -> None:
         self._catalog = catalog
 
-    async def every(self, request: Request) -> Response:
+    async def every(self, request: Request) -> Answer:
         """Each version with its state; one that failed to load, with the reason."""
         parse_query(request, {})
         listing = [_listing(entry) for entry in self._catalog.entries()]
         return answer({"models": listing, "request_id": request.state.request_id})
 
-    async def describe(self, request: Request) -> Response:
+    async def describe(self, request: Request) -> Answer:
         """One version with its manifest; null for one that failed to load."""
         entry = self._entry(request)
         manifest = entry.model.bundle.manifest.model_dump(mode="json") if entry.model else None

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from service.errors import DeadlineExceeded, InternalError, NotReady, Overloaded
-from service.inference.batcher import Batcher, Observer
-from service.inference.engine import Logits, Rows
+from service.inference.batcher import Answer, Batcher, Observer
+from service.inference.engine import Outputs, Rows
 
 FAR = 60.0
 
@@ -18,12 +18,12 @@ FAR = 60.0
 class Doubling:
     """Answers twice the input, and remembers the sizes of the batches that it ran."""
 
-    platform = "fake"
+    any_thread = False
 
     def __init__(self) -> None:
         self.batches: list[int] = []
 
-    def predict(self, rows: Rows) -> Logits:
+    def predict(self, rows: Rows) -> Outputs:
         self.batches.append(len(rows))
         return rows * np.float32(2)
 
@@ -35,7 +35,7 @@ class Gated(Doubling):
         super().__init__()
         self.gate = threading.Event()
 
-    def predict(self, rows: Rows) -> Logits:
+    def predict(self, rows: Rows) -> Outputs:
         assert self.gate.wait(10)
         return super().predict(rows)
 
@@ -43,7 +43,7 @@ class Gated(Doubling):
 class Poisoned(Gated):
     """Fails on any batch that has a negative number."""
 
-    def predict(self, rows: Rows) -> Logits:
+    def predict(self, rows: Rows) -> Outputs:
         answer = super().predict(rows)
         if (rows < 0).any():
             raise RuntimeError("negative")
@@ -79,12 +79,19 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
+async def occupy(one: Batcher, values: Rows) -> "asyncio.Task[Answer]":
+    """Submits a request and returns when it runs, so that what comes later must wait."""
+    first = asyncio.create_task(one.submit(values, due()))
+    await until(lambda: one.inflight_requests == 1 and one.queued_rows == 0)
+    return first
+
+
 def test_one_request_is_answered_at_once() -> None:
     engine = Doubling()
 
     async def scenario() -> None:
         answer = await batcher(engine).submit(rows(1, 2), due())
-        assert answer.logits.tolist() == [[2], [4]]
+        assert answer.outputs.tolist() == [[2], [4]]
         assert answer.queue_s >= 0
         assert answer.compute_s >= 0
 
@@ -97,10 +104,11 @@ def test_what_arrives_while_a_batch_runs_forms_the_next_one() -> None:
 
     async def scenario() -> list[list[list[float]]]:
         one = batcher(engine)
-        requests = [asyncio.create_task(one.submit(rows(value, -value), due())) for value in (1, 2, 3)]
+        requests = [await occupy(one, rows(1, -1))]
+        requests += [asyncio.create_task(one.submit(rows(value, -value), due())) for value in (2, 3)]
         await until(lambda: one.queued_rows == 4)
         engine.gate.set()
-        return [(await request).logits.tolist() for request in requests]
+        return [(await request).outputs.tolist() for request in requests]
 
     assert asyncio.run(scenario()) == [[[2], [-2]], [[4], [-4]], [[6], [-6]]]
     assert engine.batches == [2, 4]
@@ -112,11 +120,12 @@ def test_batches_are_bounded_in_rows_and_a_large_request_is_cut() -> None:
     async def scenario() -> None:
         one = batcher(engine, rows=4, queue=100)
         sizes = (1, 3, 3, 10)
-        requests = [asyncio.create_task(one.submit(rows(*range(size)), due())) for size in sizes]
+        requests = [await occupy(one, rows(0))]
+        requests += [asyncio.create_task(one.submit(rows(*range(size)), due())) for size in sizes[1:]]
         await until(lambda: one.queued_rows == 16)
         engine.gate.set()
         for size, request in zip(sizes, requests, strict=True):
-            assert (await request).logits[:, 0].tolist() == [2 * value for value in range(size)]
+            assert (await request).outputs[:, 0].tolist() == [2 * value for value in range(size)]
 
     asyncio.run(scenario())
     assert engine.batches == [1, 3, 3, 4, 4, 2]
@@ -127,7 +136,8 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
 
     async def scenario() -> None:
         one = batcher(engine, queue=4, observer=observer)
-        accepted = [asyncio.create_task(one.submit(rows(1, 2), due())) for _ in range(3)]
+        accepted = [await occupy(one, rows(1, 2))]
+        accepted += [asyncio.create_task(one.submit(rows(1, 2), due())) for _ in range(2)]
         await until(lambda: one.queued_rows == 4)
         with pytest.raises(Overloaded, match="would exceed 4") as refused:
             await one.submit(rows(1), due())
@@ -143,14 +153,15 @@ def test_a_deadline_that_cannot_be_met_is_refused_on_arrival() -> None:
     observer = Counting()
 
     class Slow(Doubling):
-        def predict(self, rows: Rows) -> Logits:
+        def predict(self, rows: Rows) -> Outputs:
             time.sleep(0.05 * len(rows))
             return super().predict(rows)
 
     async def scenario() -> None:
         one = batcher(Slow(), queue=1000, observer=observer)
         await one.submit(rows(1), due())
-        waiting = [asyncio.create_task(one.submit(rows(*range(8)), due())) for _ in range(2)]
+        waiting = [await occupy(one, rows(*range(8)))]
+        waiting.append(asyncio.create_task(one.submit(rows(*range(8)), due())))
         await until(lambda: one.queued_rows == 8)
         with pytest.raises(Overloaded, match="the deadline is in"):
             await one.submit(rows(1), due(0.1))
@@ -166,8 +177,7 @@ def test_a_request_that_expires_in_the_queue_never_runs() -> None:
 
     async def scenario() -> None:
         one = batcher(engine)
-        first = asyncio.create_task(one.submit(rows(1), due()))
-        await asyncio.sleep(0)  # one turn of the loop: the first request is on the engine's thread
+        first = await occupy(one, rows(1))
         with pytest.raises(DeadlineExceeded):
             await one.submit(rows(2), due(0.02))
         assert one.queued_rows == 0
@@ -191,7 +201,7 @@ def test_a_deadline_that_has_passed_is_said_to_have_passed() -> None:
 
 def test_an_engine_that_answers_too_few_rows_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
     class Short(Doubling):
-        def predict(self, rows: Rows) -> Logits:
+        def predict(self, rows: Rows) -> Outputs:
             return super().predict(rows)[1:]
 
     async def scenario() -> None:
@@ -219,14 +229,15 @@ def test_a_cancelled_request_leaves_its_place_and_its_neighbours_alone() -> None
 
     async def scenario() -> None:
         one = batcher(engine)
-        running, leaving, staying = (asyncio.create_task(one.submit(rows(value), due())) for value in (1, 2, 3))
+        running = await occupy(one, rows(1))
+        leaving, staying = (asyncio.create_task(one.submit(rows(value), due())) for value in (2, 3))
         await until(lambda: one.queued_rows == 2)
         leaving.cancel()
         await until(leaving.done)
         assert one.queued_rows == 1
         engine.gate.set()
-        assert (await running).logits.tolist() == [[2]]
-        assert (await staying).logits.tolist() == [[6]]
+        assert (await running).outputs.tolist() == [[2]]
+        assert (await staying).outputs.tolist() == [[6]]
 
     asyncio.run(scenario())
     assert engine.batches == [1, 1]
@@ -237,13 +248,14 @@ def test_a_request_that_the_engine_fails_on_does_not_hurt_its_neighbours(caplog:
 
     async def scenario() -> list[object]:
         one = batcher(engine)
-        requests = [asyncio.create_task(one.submit(rows(value), due())) for value in (1, 2, -3, 4)]
+        requests = [await occupy(one, rows(1))]
+        requests += [asyncio.create_task(one.submit(rows(value), due())) for value in (2, -3, 4)]
         await until(lambda: one.queued_rows == 3)
         engine.gate.set()
         return await asyncio.gather(*requests, return_exceptions=True)
 
     first, second, poison, last = asyncio.run(scenario())
-    assert [answer.logits.tolist() for answer in (first, second, last)] == [[[2]], [[4]], [[8]]]
+    assert [answer.outputs.tolist() for answer in (first, second, last)] == [[[2]], [[4]], [[8]]]
     assert isinstance(poison, InternalError)
     assert "negative" not in poison.message, "the cause goes to the log, not into the answer"
     assert "negative" in caplog.text
@@ -254,7 +266,7 @@ def test_closing_finishes_what_was_accepted_and_refuses_the_rest() -> None:
 
     async def scenario() -> None:
         one = batcher(engine)
-        accepted = [asyncio.create_task(one.submit(rows(value), due())) for value in (1, 2)]
+        accepted = [await occupy(one, rows(1)), asyncio.create_task(one.submit(rows(2), due()))]
         await until(lambda: one.queued_rows == 1)
         closing = asyncio.create_task(one.close(drain_s=5))
         await asyncio.sleep(0)
@@ -262,7 +274,7 @@ def test_closing_finishes_what_was_accepted_and_refuses_the_rest() -> None:
             await one.submit(rows(3), due())
         engine.gate.set()
         await closing
-        assert [(await request).logits.tolist() for request in accepted] == [[[2]], [[4]]]
+        assert [(await request).outputs.tolist() for request in accepted] == [[[2]], [[4]]]
 
     asyncio.run(scenario())
 
@@ -272,7 +284,7 @@ def test_closing_answers_everybody_even_when_the_engine_hangs() -> None:
 
     async def scenario() -> None:
         one = batcher(engine)
-        accepted = [asyncio.create_task(one.submit(rows(value), due())) for value in (1, 2)]
+        accepted = [await occupy(one, rows(1)), asyncio.create_task(one.submit(rows(2), due()))]
         await until(lambda: one.queued_rows == 1)
         await one.close(drain_s=0.02)
         assert all(isinstance(end, NotReady) for end in await asyncio.gather(*accepted, return_exceptions=True))
@@ -288,7 +300,7 @@ def test_the_heartbeat_ages_while_the_engine_hangs() -> None:
         one = batcher(engine)
         await one.beat()
         assert one.heartbeat_age_s < 1
-        stuck = asyncio.create_task(one.submit(rows(1), due()))
+        stuck = await occupy(one, rows(1))
         beat = asyncio.create_task(one.beat())
         await until(lambda: one.heartbeat_age_s > 0.05)
         assert not beat.done()

