@@ -47,8 +47,8 @@ train: $(EVERYTHING) ## train both digit readers (20 minutes each on one core)
 publish: $(EVERYTHING) ## publish RUN (runs/cnn-seed0) as the next version
 	@$(PYTHON) -m training publish $(RUN) --data $(DATA)
 
-bench: $(EVERYTHING) ## what HTTP costs, beside the engine alone
-	@$(PYTHON) -m benchmarks.overhead
+bench: $(EVERYTHING) ## Axon beside its peers, into docs/benchmarks.md; a quarter of an hour, or ARGS=--quick
+	@$(PYTHON) -m benchmarks $(call given,ARGS,)
 
 image: ## build the serving image, axon:latest, or TAG=; DEVICE=gpu adds torch
 	@docker build --tag $(or $(TAG),axon:latest) $(call given,DEVICE,--build-arg=DEVICE=) .
