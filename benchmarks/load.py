@@ -120,6 +120,7 @@ class Load:
             self._is_over = True
             for connection in everyone:
                 connection.close()
+            await asyncio.sleep(0)  # sockets are closed when the loop comes round
         return Run(self.exchanges, self._given_up, seconds)
 
     def answered(self, connection: Connection, exchange: Exchange) -> None:

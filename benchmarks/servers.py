@@ -94,9 +94,10 @@ class Server:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_S)
         for pid in pids:
-            if _is_ours(pid):
-                _signal(pid, signal.SIGKILL)
+            _signal(pid, signal.SIGKILL)
         self._process.wait(STOP_S)
+        while any(map(_lives, pids)):
+            time.sleep(POLL_S)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_S
@@ -156,7 +157,7 @@ def _is_free(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) != 0
 
 
-def _is_ours(pid: int) -> bool:
+def _lives(pid: int) -> bool:
     """Whether the process lives; a zombie waits for its parent only."""
     try:
         return ") Z" not in Path(f"/proc/{pid}/stat").read_text()
