@@ -50,7 +50,7 @@ def _throughput(axes: Axes, closed: Closed) -> None:
             axes.annotate(
                 f"{middle:,.0f}", (max(rates), CONTENDERS[name].title), (6, 0), textcoords="offset points", va="center"
             )
-    axes.set_title("One JSON image, 16 connections: requests/s", loc="left", fontsize=11)
+    axes.set_title("Requests/s, one JSON image, 16 connections", fontsize=10.5)
     axes.set_xlim(right=axes.get_xlim()[1] * 1.12)
     axes.tick_params(axis="y", length=0)
     for label in axes.get_yticklabels():
@@ -70,5 +70,5 @@ def _latency(axes: Axes, paced: Open) -> None:
     axes.set_yscale("log")
     axes.yaxis.set_major_formatter("{x:g}")
     axes.grid(axis="y", which="major", linewidth=0.5, alpha=0.5)
-    axes.set_title("At half of its own saturation, open loop: latency, ms", loc="left", fontsize=11)
+    axes.set_title("Latency at half of that, ms (open loop)", fontsize=10.5)
     axes.legend(frameon=False, fontsize=8.5, loc="center left", bbox_to_anchor=(1.0, 0.5))
