@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from benchmarks import meter
 
 SCRIPT = Path(__file__).with_name("wrk.lua")
 MARK = "JSON "
-CALM = 0.1  # of the processors in the hands of others; above it a run is tried once more, and the calmer one counts
-ATTEMPTS = 2
 
 
 class Saturated(BaseModel):
@@ -52,20 +49,14 @@ def saturate(port: int, requests: Sequence[bytes], connections: int, seconds: in
     return parse(done.stdout)
 
 
-def calmest(pids: Sequence[int], port: int, requests: Sequence[bytes], connections: int, seconds: int) -> Saturated:
-    """The run with the least disturbance, of one or two; `pids` are the server's processes."""
-    runs: list[Saturated] = []
-    while not runs or (runs[-1].foreign > CALM and len(runs) < ATTEMPTS):
-        runs.append(_metered(pids, port, requests, connections, seconds))
-    return min(runs, key=lambda run: run.foreign)
-
-
-def _metered(pids: Sequence[int], port: int, requests: Sequence[bytes], connections: int, seconds: int) -> Saturated:
-    before, began = meter.read(pids), time.perf_counter()
-    run = saturate(port, requests, connections, seconds)
-    used, elapsed = meter.read(pids).since(before), time.perf_counter() - began
-    run.cpu_us = used.server / (run.rate * elapsed) * 1e6
-    run.foreign = used.foreign / elapsed / (os.cpu_count() or 1)
+def saturate_calmly(
+    pids: Sequence[int], port: int, requests: Sequence[bytes], connections: int, seconds: int
+) -> Saturated:
+    """The same, again where others were busy; tells who used the processors. `pids` are the server's processes."""
+    metered = meter.calmest(lambda: saturate(port, requests, connections, seconds), pids)
+    run = metered.result
+    run.cpu_us = metered.server_s / (run.rate * metered.seconds) * 1e6
+    run.foreign = metered.foreign
     return run
 
 

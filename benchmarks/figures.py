@@ -60,8 +60,8 @@ def _throughput(axes: Axes, closed: Closed) -> None:
 def _latency(axes: Axes, paced: Open) -> None:
     for run in paced.runs:
         axes.plot(
-            list(run.percentiles_ms),
-            list(run.percentiles_ms.values()),
+            list(run.rounds[0].percentiles_ms),
+            [statistics.median(run.by_round(name)) for name in run.rounds[0].percentiles_ms],
             color=COLOURS[run.server],
             marker=MARKS[run.server],
             linewidth=2.5 if run.server == AXON else 1.3,

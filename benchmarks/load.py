@@ -5,11 +5,13 @@ generator (coordinated omission). How late the generator itself was is recorded 
 """
 
 import asyncio
+import contextlib
+import gc
 import itertools
 import selectors
 import time
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import uvloop
@@ -174,11 +176,25 @@ class Load:
 
 def pace(load: Load, port: int, connections: int, times: Iterable[float]) -> Run:
     """Runs it on a loop that wakes to the microsecond; uvloop and epoll wake to the millisecond."""
-    with asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selectors.SelectSelector())) as runner:
+    with _on_time(), asyncio.Runner(loop_factory=_select) as runner:
         return runner.run(load.run(port, connections, times))
 
 
 def flood(load: Load, port: int, connections: int, times: Iterable[float]) -> Run:
     """Runs it on the loop that sends most."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with _on_time(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(load.run(port, connections, times))
+
+
+def _select() -> asyncio.AbstractEventLoop:
+    return asyncio.SelectorEventLoop(selectors.SelectSelector())
+
+
+@contextlib.contextmanager
+def _on_time() -> Iterator[None]:
+    """Without the garbage collector, which would stop the generator for milliseconds to find nothing."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()

@@ -4,14 +4,26 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from benchmarks import engine, load
+from benchmarks import engine, load, meter
 from benchmarks.arithmetic import arrivals, percentile
 from benchmarks.cases import CASES, Case, Judge
-from benchmarks.closed_loop import calmest, saturate
+from benchmarks.closed_loop import saturate, saturate_calmly
 from benchmarks.contenders import AXON, CONTENDERS
 from benchmarks.fleet import Fleet, chosen, sailing, try_variants
-from benchmarks.results import BatchCost, Batches, Cell, Closed, Footprint, Open, Paced, Results, Start, Starts
-from benchmarks.servers import serving
+from benchmarks.results import (
+    BatchCost,
+    Batches,
+    Cell,
+    Closed,
+    Footprint,
+    Open,
+    Paced,
+    PacedRun,
+    Results,
+    Start,
+    Starts,
+)
+from benchmarks.servers import Server, serving
 
 PACED_CONNECTIONS = 64
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p99.9": 0.999}
@@ -26,6 +38,7 @@ class Options(NamedTuple):
     tries: bool  # every way of tuning a peer, or the first only
     rounds: int
     seconds: int
+    paced_rounds: int
     paced_seconds: float
     connections: tuple[int, ...]
     starts: int
@@ -75,7 +88,7 @@ def _run_round(fleet: Fleet, closed: Closed, options: Options, number: int) -> N
         for cell in row[first:] + row[:first]:
             with fleet.turn(cell.server) as server:
                 requests = fleet.requests(cell.server, cell.case)
-                cell.rounds.append(calmest(server.pids(), server.port, requests, connections, closed.seconds))
+                cell.rounds.append(saturate_calmly(server.pids(), server.port, requests, connections, closed.seconds))
         rates = ", ".join(f"{cell.server} {cell.rounds[-1].rate:,.0f}" for cell in row)
         print(f"round {number + 1}/{options.rounds}: {case.title}, {connections} connections: {rates}", flush=True)
 
@@ -100,34 +113,41 @@ def saturation(closed: Closed, server: str) -> float:
 
 
 def measure_open(options: Options, results: Results) -> Open:
-    """Every server at half of its own saturation."""
+    """Every server at half of its own saturation, round after round."""
     closed = _needed(results)
     paced = Open(seconds=options.paced_seconds, connections=PACED_CONNECTIONS)
+    paced.runs = [Paced(server=name, offered=saturation(closed, name) / 2) for name in CONTENDERS]
     with sailing(chosen(CONTENDERS, closed.trials), options.seed) as fleet:
-        for name in CONTENDERS:
-            rate = saturation(closed, name) / 2
-            with fleet.turn(name) as server:
-                requests = fleet.requests(name, MAIN_CASE)
-                for seconds in (1.0, options.paced_seconds):  # the first is the warm-up
-                    times = arrivals(rate, seconds, options.seed)
-                    run = load.pace(load.Load(requests), server.port, PACED_CONNECTIONS, times)
-            paced.runs.append(_paced(name, rate, run))
-            print(f"half load: {paced.runs[-1]}", flush=True)
+        for number in range(options.paced_rounds):
+            for one in paced.runs:
+                one.rounds.append(_pace(fleet, one, options, number))
+                print(f"half load: {one.server} {one.rounds[-1]}", flush=True)
     return paced
 
 
-def _paced(name: str, rate: float, run: load.Run) -> Paced:
+def _pace(fleet: Fleet, paced: Paced, options: Options, number: int) -> PacedRun:
+    requests = fleet.requests(paced.server, MAIN_CASE)
+    warm_up = arrivals(paced.offered, 1.0, options.seed)
+    times = arrivals(paced.offered, options.paced_seconds, options.seed + number)
+    with fleet.turn(paced.server) as server:
+        load.pace(load.Load(requests), server.port, PACED_CONNECTIONS, warm_up)
+        metered = meter.calmest(
+            lambda: load.pace(load.Load(requests), server.port, PACED_CONNECTIONS, times), server.pids()
+        )
+    return _paced_run(paced.server, metered.result, metered.foreign)
+
+
+def _paced_run(name: str, run: load.Run, foreign: float) -> PacedRun:
     wrong = [exchange.status for exchange in run.exchanges if exchange.status != 200]
     if wrong:
         raise RuntimeError(f"{name} refused {len(wrong)} of {len(run.exchanges)} requests at half load: {set(wrong)}")
     latencies = [exchange.latency_ms for exchange in run.exchanges]
     lateness = [exchange.lateness_ms for exchange in run.exchanges if not exchange.waited]
-    return Paced(
-        server=name,
-        offered=rate,
+    return PacedRun(
         answered=len(latencies),
         percentiles_ms={title: percentile(latencies, share) for title, share in PERCENTILES.items()},
         generator_late_p99_ms=percentile(lateness, 0.99),
+        foreign=foreign,
     )
 
 
@@ -156,18 +176,19 @@ def measure_batch(options: Options) -> Batches:
         for size in SIZES:
             case = Case(f"batch-{size}", f"{size} images", images=size)
             requests = [write(one).raw() for one in case.samples(options.seed)]
-            batches.costs.append(_batch_cost(server.port, requests, size, options))
+            batches.costs.append(_batch_cost(server, requests, size, options))
             print(f"batch: {batches.costs[-1]}", flush=True)
     return batches
 
 
-def _batch_cost(port: int, requests: list[bytes], size: int, options: Options) -> BatchCost:
+def _batch_cost(server: Server, requests: list[bytes], size: int, options: Options) -> BatchCost:
     cost = BatchCost(size=size, axon=[], engine_one=[], engine_two=[])
-    saturate(port, requests, BATCH_CONNECTIONS, 1)
+    pids, seconds = server.pids(), options.seconds
+    saturate(server.port, requests, BATCH_CONNECTIONS, 1)
     for _ in range(options.rounds):
-        cost.axon.append(saturate(port, requests, BATCH_CONNECTIONS, options.seconds).rate * size)
-        cost.engine_one.append(engine.alone(size, options.seconds, 1))
-        cost.engine_two.append(engine.alone(size, options.seconds, 2))
+        cost.axon.append(saturate_calmly(pids, server.port, requests, BATCH_CONNECTIONS, seconds).rate * size)
+        cost.engine_one.append(meter.calmest(lambda: engine.alone(size, seconds, 1)).result)
+        cost.engine_two.append(meter.calmest(lambda: engine.alone(size, seconds, 2)).result)
     return cost
 
 

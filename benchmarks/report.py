@@ -35,8 +35,9 @@ METHOD = """\
 - **Before anything counts**, each server's answers to every sample are compared with the engine's: the same digit, and
   probabilities within 0.001. A run in which any request is refused or lost ends the benchmark.
 - **Closed loop**: wrk, one thread, eight different requests in rotation. All servers are started once; those whose turn
-  it is not are suspended, so what they poll costs nothing. A run during which other programs had more than a tenth of
-  the processors is tried once more, and the calmer one counts.
+  it is not are suspended, so what they poll costs nothing.
+- **Neighbours**: a run during which other programs had more than a tenth of the processors is tried again, twice at
+  most, and the calmest counts. A round at half of saturation that was never calm is left out, if another was.
 - **CPU time of a request** is the server's, user and system, all processes. It moves less than the rate, which depends
   on how the kernel deals out few connections to two workers, and on neighbours.
 - **Open loop**: Poisson arrivals over 64 connections at half of each server's own saturation (the best median rate for
@@ -155,18 +156,23 @@ def _lost(closed: Closed, ours: Cell) -> Iterator[tuple[str, ...]]:
 
 
 def _half_load(paced: Open) -> str:
-    names = list(paced.runs[0].percentiles_ms) if paced.runs else []
-    head = ("", "offered", *names, "generator late, p99")
+    names = list(paced.runs[0].rounds[0].percentiles_ms)
+    head = ("", "offered", "rounds", *names, "generator late, p99")
     rows = [
         [
             CONTENDERS[run.server].title,
             f"{run.offered:,.0f}/s",
-            *(f"{run.percentiles_ms[name]:.1f} ms" for name in names),
-            f"{run.generator_late_p99_ms:.1f} ms",
+            f"{len(run.calm())} of {len(run.rounds)}" if run.calm() != run.rounds else str(len(run.rounds)),
+            *(f"{_median(run.by_round(name)):.1f} ms" for name in names),
+            f"{run.late_ms():.1f} ms",
         ]
         for run in paced.runs
     ]
-    text = f"One JSON image, {paced.seconds:.0f} s each, open loop over {paced.connections} connections.\n"
+    rounds = len(paced.runs[0].rounds)
+    text = (
+        f"One JSON image, open loop over {paced.connections} connections, {paced.seconds:.0f} s in each of {rounds}\n"
+        "rounds: medians.\n"
+    )
     return f"## At half of saturation\n\n{text}\n{table(head, rows)}"
 
 

@@ -1,11 +1,13 @@
 """What is measured, as it is stored in `dist/benchmarks.json`. Parts may be absent; each says when it was measured."""
 
+import statistics
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from benchmarks.closed_loop import Saturated
 from benchmarks.environments import ROOT
+from benchmarks.meter import CALM
 
 FILE = ROOT / "dist" / "benchmarks.json"
 
@@ -74,14 +76,33 @@ class Closed(Record):
         return max(trials, key=lambda trial: trial.rate).variant if trials else ""
 
 
-class Paced(Record):
-    """Open loop at half of a server's own saturation: latency from when a request was due, milliseconds."""
+class PacedRun(Record):
+    """One run: latency from when a request was due, and how late the generator was, milliseconds."""
 
-    server: str
-    offered: float
     answered: int
     percentiles_ms: dict[str, float]
     generator_late_p99_ms: float
+    foreign: float
+
+
+class Paced(Record):
+    """Open loop at half of a server's own saturation: one run a round."""
+
+    server: str
+    offered: float
+    rounds: list[PacedRun] = []
+
+    def calm(self) -> list[PacedRun]:
+        """Rounds that nobody disturbed; all of them, if each was disturbed."""
+        return [run for run in self.rounds if run.foreign <= CALM] or self.rounds
+
+    def by_round(self, percentile: str) -> list[float]:
+        """A percentile of latency in the calm rounds, milliseconds."""
+        return [run.percentiles_ms[percentile] for run in self.calm()]
+
+    def late_ms(self) -> float:
+        """How late the generator was in the calm rounds: the median of its 99th percentiles."""
+        return statistics.median(run.generator_late_p99_ms for run in self.calm())
 
 
 class Open(Record):

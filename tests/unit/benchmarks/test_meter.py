@@ -20,6 +20,28 @@ def test_a_machine_is_busy_but_for_idling_and_waiting() -> None:
     assert meter.busy(stat) == (100 + 10 + 50 + 5 + 15 + 20) / TICKS
 
 
+def test_a_calm_run_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = disturbed(monkeypatch, [0.05, 0.0])
+    assert meter.calmest(lambda: runs.pop(0)).result == "run 1"
+
+
+def test_the_calmest_of_three_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = disturbed(monkeypatch, [0.5, 0.3, 0.4, 0.0])
+    found = meter.calmest(lambda: runs.pop(0))
+    assert (found.result, found.foreign) == ("run 2", pytest.approx(0.3, rel=0.01))
+    assert runs == ["run 4"]
+
+
+def disturbed(monkeypatch: pytest.MonkeyPatch, shares: list[float]) -> list[str]:
+    """Runs of a second each, during which others have these shares of the processors."""
+    cores = os.cpu_count() or 1
+    usages = iter([usage for share in shares for usage in (Usage(0, 0, 0), Usage(share * cores, 0, 0))])
+    clock = iter(range(2 * len(shares)))
+    monkeypatch.setattr(meter, "read", lambda pids: next(usages))
+    monkeypatch.setattr(meter, "perf_counter", lambda: float(next(clock)))
+    return [f"run {number}" for number in range(1, len(shares) + 1)]
+
+
 def test_foreign_is_what_neither_the_server_nor_the_generator_used() -> None:
     used = Usage(10, 4, 3).since(Usage(6, 3, 1.5))
     assert used == Usage(4, 1, 1.5)

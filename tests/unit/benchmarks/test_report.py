@@ -16,6 +16,7 @@ from benchmarks.results import (
     Origin,
     Overload,
     Paced,
+    PacedRun,
     Results,
     Soak,
     Start,
@@ -49,9 +50,16 @@ def flood(**changes: object) -> Flood:
 
 
 def paced(p99: float) -> Open:
-    percentiles = {"p50": 1.0, "p90": 2.0, "p99": p99, "p99.9": 20.0}
-    run = Paced(server="axon", offered=1500, answered=9, percentiles_ms=percentiles, generator_late_p99_ms=0.7)
-    return Open(seconds=5, connections=64, runs=[run])
+    runs = [
+        PacedRun(
+            answered=9,
+            percentiles_ms={"p50": 1.0, "p90": 2.0, "p99": p99 + more, "p99.9": 20.0},
+            generator_late_p99_ms=0.7,
+            foreign=0,
+        )
+        for more in (0, 90, -1)
+    ]
+    return Open(seconds=5, connections=64, runs=[Paced(server="axon", offered=1500, rounds=runs)])
 
 
 def soak(slope: float) -> Soak:
@@ -167,7 +175,7 @@ def test_the_page_shows_what_was_measured(everything: Results) -> None:
         "| Axon | 2,800 (2,600 to 3,000) | 1.0 ms | 2.0 ms | 100 µs |",
         "| LitServe + ONNX Runtime | — | — | — | — |",  # it has no cell for the picture
         "| one PNG, 28 x 28 | 16 | FastAPI + ONNX Runtime | 0.50x |",
-        "| Axon | 1,500/s | 1.0 ms | 2.0 ms | 3.0 ms | 20.0 ms | 0.7 ms |",
+        "| Axon | 1,500/s | 3 | 1.0 ms | 2.0 ms | 3.0 ms | 20.0 ms | 0.7 ms |",
         "| one image, JSON | 100/s | 990/s | 700/s | 90/s | 40, 240 ms | 250 ms | 2 | 200: 300, 429: 400 |",
         "| 64 | 950 | 67.37 ms | 1,053 µs | 600 | 1,000 | 0.95 |",
         "| Axon | 2.2 s | 3 | 150, 120 MB | 260 MB |",
@@ -184,6 +192,15 @@ def test_the_page_shows_what_was_measured(everything: Results) -> None:
 
 def test_being_slower_than_the_limit_is_no_loss(everything: Results) -> None:
     assert "| bare ASGI" not in report.page(everything).partition("## Where Axon loses")[2].partition("## At half")[0]
+
+
+def test_rounds_that_were_disturbed_are_left_out_if_another_was_calm(everything: Results) -> None:
+    rounds = everything.open.runs[0].rounds
+    rounds[0].foreign = rounds[2].foreign = 0.4
+    assert row(everything, "p99 at half load").measured.startswith("93.0 ms (93.0 to 93.0)")
+    assert "| Axon | 1,500/s | 1 of 3 | 1.0 ms" in report.page(everything)
+    rounds[1].foreign = 0.5
+    assert row(everything, "p99 at half load").measured.startswith("3.0 ms (2.0 to 93.0)")
 
 
 def test_a_page_of_nothing_is_a_page() -> None:
