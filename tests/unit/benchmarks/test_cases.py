@@ -44,6 +44,15 @@ def test_another_digit_is_refused(judge: Judge, sample: Sample) -> None:
         judged(judge, sample, Reply(body=orjson.dumps({"predictions": [row]})))
 
 
+def test_another_digit_is_refused_even_with_its_true_probability(judge: Judge, sample: Sample) -> None:
+    probabilities = right(p.json_arrays("")(sample).body)["predictions"][0]["probabilities"]
+    second = int(np.argsort(probabilities)[-2])
+    top = [{"digit": second, "probability": probabilities[second]}]
+    reply = Reply(body=orjson.dumps({"predictions": [{"top": top}]}))
+    with pytest.raises(WrongAnswer, match="reads"):
+        judged(judge, sample, reply, Protocol(p.json_arrays("/v1/digits"), p.axon_readings))
+
+
 def test_a_probability_that_is_off_is_refused(judge: Judge, sample: Sample) -> None:
     document = right(p.json_arrays("")(sample).body)
     probabilities = document["predictions"][0]["probabilities"]

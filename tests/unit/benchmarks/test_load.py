@@ -31,9 +31,9 @@ def slow(answer: bytes = OK, delay_s: float = DELAY_S, bodies: list[bytes] | Non
                 if bodies is not None:
                     bodies.append(body)
                 await asyncio.sleep(delay_s)
-                writer.write(answer[:20])  # in two pieces, as a network may deliver it
-                await writer.drain()
-                writer.write(answer[20:])
+                for piece in (answer[:20], answer[20:-1], answer[-1:]):  # as a network may deliver it
+                    writer.write(piece)
+                    await asyncio.sleep(0)
 
     return handle
 
