@@ -30,6 +30,8 @@ PREFIX = "AXON_"
 DELIMITER = "__"
 TRAINING_VARIABLES = {"AXON_DATA"}  # read by `training`; the environment of an engineer has both
 
+Precision = Literal["float32", "bfloat16"]
+
 
 class SettingsError(ValueError):
     """The environment does not describe a service: a name nobody knows, or a value out of bounds."""
@@ -71,8 +73,13 @@ class Models(Group):
 class Inference(Group):
     """How models are run."""
 
-    engine: Literal["auto", "onnx", "torch"] = Field("auto", description="auto: torch on a GPU, ONNX Runtime elsewhere")
+    engine: Literal["auto", "onnx", "torch"] = Field(
+        "auto", description="auto: torch on a GPU or for bfloat16, else ONNX Runtime"
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where models run")
+    precision: Precision = Field(
+        "float32", description="what digit readers compute in; bfloat16 needs torch, and moves logits by up to 0.2"
+    )
     threads: Annotated[int, Field(ge=0, le=256)] = Field(
         0, description="threads inside one operator; 0: cores divided by workers, at least 1"
     )
@@ -86,6 +93,8 @@ class Inference(Group):
     def _agree(self) -> "Inference":
         if self.engine == "onnx" and self.device == "cuda":
             raise ValueError("engine onnx runs on the CPU; for device cuda the engine is torch, or auto")
+        if self.engine == "onnx" and self.precision == "bfloat16":
+            raise ValueError("engine onnx computes in float32; for precision bfloat16 the engine is torch, or auto")
         return self
 
 

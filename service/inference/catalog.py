@@ -18,14 +18,15 @@ from models.manifest import Manifest
 from models.repository import Repository
 from service.errors import NotReady, UnknownModel
 from service.inference.batcher import Answer, Batcher, Observer
-from service.inference.engine import Engine, Predictor, Rows, open_engine
+from service.inference.engine import Engine, Predictor, Rows, open_engine, precision_of
 from service.inference.predictions import DigitReader, GateReader
-from service.settings import Inference, Models
+from service.settings import Inference, Models, Precision
 
 log = logging.getLogger(__name__)
 
 KEPT = (WEIGHTS, CARD)  # the files of a bundle that doors show; the others are done with once the engine is there
-GOLDEN_TOLERANCE = 1e-3  # logits; float32 engines differ by 1e-5; one negated weight, the largest of a tensor, by 1e-1
+# Logits. float32 engines differ by 1e-5; one negated weight, the largest of a tensor, by 1e-1. bfloat16: decision 12.
+GOLDEN_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "bfloat16": 0.25}
 
 
 class State(StrEnum):
@@ -153,7 +154,7 @@ class Catalog:
         began = time.monotonic()
         bundle = self._repository.open(name, version)
         engine = open_engine(bundle, self._inference, self._threads)
-        seconds_per_row = check_golden(engine, bundle)
+        seconds_per_row = check_golden(engine, bundle, precision_of(bundle.manifest, self._inference))
         limits = self._inference.max_batch_rows, self._inference.max_queue_rows
         batcher = Batcher(name, _reader(engine, bundle.manifest), *limits, observer, seconds_per_row)
         shown = replace(bundle, files={name: bundle.files[name] for name in KEPT})
@@ -165,7 +166,7 @@ def _reader(engine: Engine, manifest: Manifest) -> Predictor:
     return GateReader(engine) if manifest.output.shape[-1] == 1 else DigitReader(engine, manifest)
 
 
-def check_golden(engine: Engine, bundle: Bundle) -> float:
+def check_golden(engine: Engine, bundle: Bundle, precision: Precision = "float32") -> float:
     """Runs the golden inputs together and at batch 1, which warms the engine up too; gives the seconds of the latter.
 
     Raises GoldenMismatch.
@@ -177,6 +178,7 @@ def check_golden(engine: Engine, bundle: Bundle) -> float:
     alone = engine.predict(inputs[:1])
     seconds = time.monotonic() - began
     difference = max(float(np.abs(together - expected).max()), float(np.abs(alone - expected[:1]).max()))
-    if not difference <= GOLDEN_TOLERANCE:  # a NaN is no match either
-        raise GoldenMismatch(f"golden logits differ by up to {difference:.3g}, allowed is {GOLDEN_TOLERANCE:g}")
+    allowed = GOLDEN_TOLERANCE[precision]
+    if not difference <= allowed:  # a NaN is no match either
+        raise GoldenMismatch(f"golden logits differ by up to {difference:.3g}, allowed is {allowed:g}")
     return seconds

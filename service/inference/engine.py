@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bundle import Bundle
-from service.settings import Inference
+from models.manifest import Manifest
+from service.settings import Inference, Precision
 
 Rows = NDArray[Any]  # uint8[N, 28, 28] for digits, float32[N, 2] for gates
 Outputs = NDArray[Any]  # a row for each row: logits of an engine, or what is read from them
@@ -44,14 +45,19 @@ class Engine(Predictor, Protocol):
 
 
 def open_engine(bundle: Bundle, settings: Inference, threads: int) -> Engine:
-    """The engine that the settings ask for. `auto` takes torch where a GPU is, else ONNX Runtime."""
+    """The engine that the settings ask for. `auto` takes torch for a GPU and for bfloat16, else ONNX Runtime."""
     if _choose(settings) == "torch":
         from service.inference.torch_engine import TorchEngine  # the ONNX path stays free of torch: 130 MB, not 740
 
-        return TorchEngine(bundle, settings.device, threads)
+        return TorchEngine(bundle, settings, threads)
     from service.inference.onnx_engine import OnnxEngine
 
     return OnnxEngine(bundle, threads)
+
+
+def precision_of(manifest: Manifest, settings: Inference) -> Precision:
+    """What a model computes in. A gate has nothing to gain from bfloat16, and its line would move (decision 12)."""
+    return settings.precision if manifest.input.dtype == "uint8" else "float32"
 
 
 def on_gpu(settings: Inference) -> bool:
@@ -63,7 +69,7 @@ def on_gpu(settings: Inference) -> bool:
 
 def _choose(settings: Inference) -> str:
     if settings.engine == "auto":
-        return "torch" if on_gpu(settings) else "onnx"
+        return "torch" if settings.precision == "bfloat16" or on_gpu(settings) else "onnx"
     return settings.engine
 
 
