@@ -24,6 +24,7 @@ from typing import Any
 import orjson
 
 JSON = "application/json"
+CLIENT_LEFT = "the client left"  # the word with which a request is cancelled that nobody waits for any more
 MOST_CHARACTERS = 500  # of a message: what a client sent is quoted in it, but never megabytes of it
 
 

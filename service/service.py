@@ -11,6 +11,8 @@ from collections.abc import Awaitable
 from typing import Any
 
 import bentoml
+from bentoml._internal.server.http.traffic import TimeoutMiddleware
+from starlette.applications import Starlette
 from starlette.datastructures import State
 from starlette.responses import Response
 from starlette.types import ASGIApp
@@ -59,19 +61,27 @@ class House:
         self.digits = Digits(pipeline, self.settings)
         self.gates = Gates(pipeline, self.settings)
         self.routes = rest.router(pipeline, self.digits, self.gates)
-        self._pulse = asyncio.create_task(pulse.beat_forever(self.catalog, pipeline.flush))
+        self._pulse = asyncio.create_task(
+            pulse.beat_forever(self.catalog, pipeline.flush, self.settings.inference.heartbeat_s)
+        )
         imaging.warm_up()
         metrics.WORKER_STARTS.inc()
         gc.collect()
         gc.freeze()  # what is loaded lives as long as the process; full collections over it are the long tail
 
+    def leave(self) -> None:
+        """Is not ready from now on."""
+        self.catalog.is_leaving = True
+
     async def close(self) -> None:
         """Finishes what was accepted, then stops."""
+        self.leave()
         await self.catalog.close(self.settings.http.drain_s)
         self.digits.pictures.close()
         self._pulse.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._pulse
+        metrics.TALLY.flush()
         self._log.stop()
 
 
@@ -139,6 +149,12 @@ async def _said(ctx: bentoml.Context, document: Awaitable[dict[str, Any]]) -> An
         return Response()
 
 
+Axon.add_asgi_middleware(FrontDoor, house=HOUSE)  # type: ignore[attr-defined]  # for BentoML's own tools
+
+
 def application() -> ASGIApp:
-    """What a worker serves."""
-    return FrontDoor(Axon.to_asgi(is_main=True), HOUSE)  # type: ignore[attr-defined]  # the decorator's own
+    """What a worker serves: the front door first, then BentoML, without a timer of an hour for each request."""
+    bento: Starlette = Axon.to_asgi(is_main=True)  # type: ignore[attr-defined]
+    replaced: tuple[Any, ...] = (FrontDoor, TimeoutMiddleware)
+    bento.user_middleware = [each for each in bento.user_middleware if each.cls not in replaced]
+    return FrontDoor(bento, HOUSE)

@@ -56,6 +56,9 @@ class Http(Group):
     timeout_ms: PositiveFloat = Field(
         10_000, description="deadline of a request that names none in X-Request-Timeout-Ms, milliseconds"
     )
+    silence_s: PositiveFloat = Field(
+        10, description="seconds that a connection may be open without a request that is whole, or being answered"
+    )
     drain_s: PositiveInt = Field(30, description="seconds that requests in flight have to finish after SIGTERM")
 
 
@@ -87,7 +90,10 @@ class Inference(Group):
     max_queue_rows: Annotated[int, Field(ge=2_048)] = Field(
         4_096, description="most rows that wait for one model; more is 429"
     )
-    heartbeat_s: PositiveFloat = Field(10, description="not ready when an engine thread is silent for so many seconds")
+    heartbeat_s: Annotated[float, Field(ge=2, le=600)] = Field(
+        10,
+        description="not ready when an engine thread is silent for so many seconds; replaced after three times as many",
+    )
 
     @model_validator(mode="after")
     def _agree(self) -> "Inference":

@@ -1,23 +1,30 @@
 """One worker process: BentoML's application behind the front door, on a socket that the supervisor holds.
 
-    python -m service.worker --fd 5 --drain-s 30
-
 BentoML's own worker script puts its middleware before any of the service's: a task, a timer of an hour and a tracing
-check for each request. Here the front door comes first, and BentoML sees what is its own. Knows processes and
+check for each request. Here the front door comes first, and BentoML sees what is its own (decision 11). Knows
 connections; does not know what a request means.
 """
 
-import argparse
 import asyncio
+import contextlib
+import os
 import socket
-from typing import Any
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, cast
 
 import uvicorn
-from bentoml._internal.context import server_context
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from service.errors import CLIENT_LEFT
+from service.listener import Connections, Listener, Loads
+from service.telemetry import files
 
 LINGER_S = 1.0  # that a connection without a request has to send one, once the worker is leaving
-HEAD_S = 10.0  # that a connection may be open without a whole head of a request; uvicorn sets no bound
 
 
 class Gathering:
@@ -55,9 +62,22 @@ class Connection(HttpToolsProtocol):
     """HTTP on one connection. One that may have a request on its way is told to close, not cut off."""
 
     is_leaving = False
+    task: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        """As uvicorn's own, which forgets whose task it is."""
+        self.task = self.loop.create_task(cycle.run_asgi(app))
+        self.task.add_done_callback(self.tasks.discard)
+        self.tasks.add(self.task)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody waits for the answer any more: what has not run yet shall not."""
+        if self.task and not self.is_idle:
+            self.task.cancel(CLIENT_LEFT)
+        super().connection_lost(exc)
 
     @property
     def is_idle(self) -> bool:
@@ -77,6 +97,10 @@ class Connection(HttpToolsProtocol):
         if self.is_leaving:
             self.cycle.keep_alive = False  # the answer says `connection: close`
 
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self.flow.resume_reading()  # uvicorn stops after 64 kB, and would not notice a client that leaves
+
     def hang_up(self) -> None:
         """Closes the connection, if it is idle."""
         if self.is_idle:
@@ -84,28 +108,63 @@ class Connection(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """Serves one application, and ends connections that send no request."""
+    """Serves one application, and hangs up on whoever keeps a connection without sending a request."""
 
-    def __init__(self, config: uvicorn.Config, leave: Any) -> None:
+    def __init__(
+        self, config: uvicorn.Config, connections: Connections, silence_s: float, leave: Callable[[], None]
+    ) -> None:
         super().__init__(config)
+        self.server_state.connections = self._connections = connections
+        self._silence_s = silence_s
         self._leave = leave
-        self._idle_since: dict[Any, tuple[object, float]] = {}
+        self._parent = os.getppid()  # without whom nobody would end this process
+        self._idle: dict[
+            Connection, tuple[object, float]
+        ] = {}  # what each had last asked when it was seen idle, and when
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's own, but connections are shared out evenly among the workers."""
+        await self.lifespan.startup()
+        if self.lifespan.should_exit:
+            sys.exit(STARTUP_FAILURE)
+        self.servers: list[Any] = [Listener(each, self._connections, self._connection) for each in sockets or []]
+        self.started = True
+
+    async def on_tick(self, counter: int) -> bool:
+        """Called by uvicorn ten times a second."""
+        if counter % 10 == 0:
+            self._hang_up_on_the_silent()
+            self.should_exit |= os.getppid() != self._parent
+        return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Called by uvicorn after SIGTERM."""
         self._leave()
         await super().shutdown(sockets)
 
+    def _connection(self) -> Connection:
+        return Connection(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
 
-def main() -> None:
-    """Serves until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fd", type=int, required=True, help="of the listening socket")
-    parser.add_argument("--drain-s", type=int, default=30, help="seconds that requests in flight have to finish")
-    parser.add_argument("--worker-id", type=int, default=1, help="from 1")
-    options = parser.parse_args()
-    server_context.worker_index = options.worker_id
-    from service.service import application
+    def _hang_up_on_the_silent(self) -> None:
+        """uvicorn bounds the time between requests; not that of a head, or of a body that nobody waits for any more."""
+        now = time.monotonic()
+        before, self._idle = self._idle, {}
+        for connection in cast("set[Connection]", self.server_state.connections):
+            if connection.is_idle:
+                asked, since = before.get(connection, (connection.cycle, now))
+                self._idle[connection] = (connection.cycle, since if asked is connection.cycle else now)
+                if now - self._idle[connection][1] > self._silence_s:
+                    connection.transport.close()
+
+
+def work(number: int, listening: socket.socket, loads: Loads, drain_s: int) -> None:
+    """Serves as worker `number`, from 1, until SIGTERM; then requests in flight have `drain_s` seconds to finish.
+
+    `loads` is shared with the other workers.
+    """
+    files.count_as(number)
+    _call_itself(f"axon-worker-{number}")
+    from service.service import HOUSE, application  # makes the metrics
 
     config = uvicorn.Config(
         application(),
@@ -117,11 +176,13 @@ def main() -> None:
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        backlog=2048,
-        timeout_graceful_shutdown=options.drain_s,
+        timeout_graceful_shutdown=drain_s,
     )
-    Server(config, lambda: None).run(sockets=[socket.socket(fileno=options.fd)])
+    connections = Connections(loads, number - 1)
+    Server(config, connections, HOUSE.settings.http.silence_s, HOUSE.leave).run(sockets=[listening])
 
 
-if __name__ == "__main__":
-    main()
+def _call_itself(name: str) -> None:
+    """What `ps` and `top` show; a forked process would look like all others."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/comm").write_text(name)

@@ -1,6 +1,7 @@
 """Small bundles whose answers can be computed by eye, for tests that need a model but no training.
 
 The fake reader's logit of digit k is the pixel at row 0, column k, over 25.5: one bright pixel there gives logit 10.
+One with a trap raises or hangs, in the real engine, on a batch that has an image whose last pixel is bright.
 """
 
 from datetime import UTC, datetime
@@ -53,21 +54,69 @@ def manifest(name: str = "fake", version: int = 1, **changes: Any) -> Manifest:
     return Manifest.model_validate(document | changes)
 
 
-def graph() -> bytes:
+def trapped(digit: int) -> np.ndarray:
+    """An image that springs the trap of a reader that has one."""
+    image = image_of(digit)
+    image[27, 27] = 255
+    return image
+
+
+def _trap(kind: str) -> list[onnx.NodeProto]:
+    """Nodes from `pixels` to `nothing`, a zero: a lookup beyond a table of one, or a loop of 2.55e17 turns."""
+    nodes = [
+        helper.make_node("Gather", ["pixels", "last"], ["corner"], axis=1),
+        helper.make_node("ReduceMax", ["corner"], ["brightest"], keepdims=0),
+        helper.make_node("Cast", ["brightest"], ["index"], to=TensorProto.INT64),
+    ]
+    if kind == "raise":
+        return [*nodes, helper.make_node("Gather", ["zero_table", "index"], ["nothing"])]
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["going"], ["goes_on"]),
+            helper.make_node("Identity", ["carried"], ["carries"]),
+        ],
+        "turn",
+        [
+            helper.make_tensor_value_info("turn", TensorProto.INT64, []),
+            helper.make_tensor_value_info("going", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("carried", TensorProto.FLOAT, []),
+        ],
+        [
+            helper.make_tensor_value_info("goes_on", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("carries", TensorProto.FLOAT, []),
+        ],
+    )
+    return [
+        *nodes,
+        helper.make_node("Mul", ["index", "many"], ["turns"]),
+        helper.make_node("Loop", ["turns", "", "zero"], ["nothing"], body=body),
+    ]
+
+
+def graph(trap: str | None = None) -> bytes:
     """The fake reader as ONNX: uint8[N, 28, 28] -> float32[N, 10]."""
     weights = np.zeros((784, 10), np.float32)
     weights[:10] = np.eye(10, dtype=np.float32) * SCALE
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Reshape", ["floats", "flat"], ["pixels"]),
-        helper.make_node("MatMul", ["pixels", "weights"], ["logits"]),
+        helper.make_node("MatMul", ["pixels", "weights"], ["plain" if trap else "logits"]),
     ]
+    constants = {"weights": weights, "flat": np.array([-1, 784])}
+    if trap:
+        nodes += [*_trap(trap), helper.make_node("Add", ["plain", "nothing"], ["logits"])]
+        constants |= {
+            "last": np.array(783),
+            "zero_table": np.zeros(1, np.float32),
+            "zero": np.zeros((), np.float32),
+            "many": np.array(10**15),
+        }
     made = helper.make_graph(
         nodes,
         "fake",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 28, 28])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
-        [numpy_helper.from_array(weights, "weights"), numpy_helper.from_array(np.array([-1, 784]), "flat")],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)])
     model.ir_version = 10
@@ -89,8 +138,8 @@ def files(**changes: bytes) -> dict[str, bytes]:
     return content | changes
 
 
-def publish(root: Path, name: str = "fake", version: int = 1, **changes: Any) -> Path:
-    """Publishes the fake reader and returns its folder. `changes` are to the manifest."""
+def publish(root: Path, name: str = "fake", version: int = 1, trap: str | None = None, **changes: Any) -> Path:
+    """Publishes the fake reader and returns its folder. A `trap` raises or hangs; `changes` are to the manifest."""
     folder = root / name / str(version)
-    bundle.write(folder, manifest(name, version, **changes), files())
+    bundle.write(folder, manifest(name, version, **changes), files(**{bundle.ONNX: graph(trap)}))
     return folder

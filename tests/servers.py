@@ -67,9 +67,9 @@ class Server:
         self._process.send_signal(signal.SIGTERM)
 
     def worker_pids(self) -> list[int]:
-        """The worker processes, children of the one that was started."""
-        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text().split()
-        return [pid for pid in map(int, children) if b"service.worker" in _command(pid)]
+        """The worker processes, in the group that was started."""
+        processes = (int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit())
+        return sorted(pid for pid in processes if self._is_worker(pid))
 
     def stop(self) -> None:
         """Ends the whole process group, whatever its state."""
@@ -85,20 +85,20 @@ class Server:
                 os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait(20)
 
+    def _is_worker(self, pid: int) -> bool:
+        """Not one that has just gone."""
+        try:
+            name = Path(f"/proc/{pid}/comm").read_text()
+            return name.startswith("axon-worker") and os.getpgid(pid) == self._process.pid
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
     def _answers(self, path: str, status: int) -> bool:
         assert self._process.poll() is None, f"the server exited with {self._process.returncode}"
         try:
             return self.client.get(path).status_code == status
         except httpx.TransportError:
             return False
-
-
-def _command(pid: int) -> bytes:
-    """The command line of a process; nothing of one that has just gone."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes()
-    except (FileNotFoundError, ProcessLookupError):
-        return b""
 
 
 @contextlib.contextmanager

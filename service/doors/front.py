@@ -4,6 +4,7 @@ It gives the request an id, bounds its body, sends it to Axon's own routes or to
 one error shape, and counts the answer. It knows routes and statuses; it does not know what a request means.
 """
 
+import asyncio
 import logging
 import random
 import re
@@ -17,7 +18,16 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.doors.body import BoundedReceive, deadline_of, header, media_type_of, read_bytes, too_large
-from service.errors import JSON, AxonError, ForeignError, InternalError, MethodNotAllowed, NotAnImage
+from service.errors import (
+    CLIENT_LEFT,
+    JSON,
+    AxonError,
+    ForeignError,
+    InternalError,
+    MethodNotAllowed,
+    NotAnImage,
+    NotReady,
+)
 from service.telemetry import metrics
 from service.telemetry.access_log import AccessLog
 
@@ -58,12 +68,6 @@ class Exchange:
         await self.send({"type": "http.response.start", "status": error.status, "headers": raw})
         await self.send({"type": "http.response.body", "body": body})
 
-    async def abandon(self) -> None:
-        """Ends an exchange that nobody waits for; BentoML's TimeoutMiddleware would wait an hour for an answer."""
-        if not self.status:
-            await self.send({"type": "http.response.start", "status": CLIENT_CLOSED})
-            await self.send({"type": "http.response.body"})
-
 
 class House(Protocol):
     """What stands behind the front door."""
@@ -94,7 +98,10 @@ class FrontDoor:
         except HTTPException as error:
             await exchange.refuse(_foreign(scope, error))
         except ClientDisconnect:
-            await exchange.abandon()
+            pass
+        except asyncio.CancelledError as error:
+            if error.args != (CLIENT_LEFT,):  # the drain is over
+                await exchange.refuse(NotReady("the service stopped before it could answer", retry_after_s=1))
         except Exception:
             log.exception("request_failed request_id=%s", exchange.request_id)
             await exchange.refuse(InternalError())

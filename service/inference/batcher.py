@@ -12,7 +12,8 @@ import logging
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -25,7 +26,9 @@ from service.inference.engine_thread import EngineThread
 log = logging.getLogger(__name__)
 
 QUICK_S = 0.002  # that the event loop may be held up; a switch of threads costs more than one image does (decision 10)
-_SMOOTHING = 0.2  # weight of the newest batch in the running estimate of seconds per row
+_CAUTION = 2  # an estimate may be out by so much before one that was let in misses its deadline
+_FAR_OUT = 4  # times the mean
+_SMOOTHING = 0.2  # weight of the newest batch in the running means
 
 
 class Answer(NamedTuple):
@@ -91,9 +94,14 @@ class Batcher:
         self._thread = EngineThread(name)
         self._queue: OrderedDict[_Job, None] = OrderedDict()  # first in, first out, and leaving from anywhere is cheap
         self._queued_rows = 0
+        self._expected_rows = 0  # that are being parsed
         self._running: list[_Job] = []
         self._is_due = False  # a batch is made at the end of this turn of the loop
-        self._seconds_per_row = seconds_per_row
+        self._seconds_per_row = seconds_per_row  # of the engine alone
+        self._pace_s = (
+            seconds_per_row  # from answer to answer, while others wait: with all that a request costs besides
+        )
+        self._busy_since: float | None = None  # when the last batch ended, if another waited for its end
         self._last_beat = time.monotonic()
         self._is_closing = False
         self._idle = asyncio.Event()
@@ -121,7 +129,7 @@ class Batcher:
         NotReady when the batcher is closing, InternalError when the engine fails on these rows.
         """
         now = time.monotonic()
-        self._admit(len(rows), deadline - now)
+        self._admit(len(rows), deadline)
         loop = asyncio.get_running_loop()
         job = _Job(rows, now, deadline, loop.create_future())
         self._enqueue(job)
@@ -137,6 +145,19 @@ class Batcher:
                 job.alarm.cancel()
             self._dequeue(job)
 
+    @contextmanager
+    def expect(self, rows: int, deadline: float) -> Iterator[None]:
+        """Around the parsing of what will be submitted: about so many rows count as waiting. Raises as `submit` does.
+
+        Parsing costs a fifth of what an answer costs. Under overload it must not be done for who is then refused.
+        """
+        self._admit(rows, deadline)
+        self._expected_rows += rows
+        try:
+            yield
+        finally:
+            self._expected_rows -= rows
+
     async def beat(self) -> None:
         """Asks the engine thread to answer; `heartbeat_age_s` grows for as long as it does not."""
         self._last_beat = await self._thread.run(time.monotonic)
@@ -151,7 +172,8 @@ class Batcher:
                 job.fail(NotReady(f"model {self._name} was stopped before it could answer", retry_after_s=1))
         self._thread.stop()
 
-    def _admit(self, rows: int, patience_s: float) -> None:
+    def _admit(self, rows: int, deadline: float) -> None:
+        patience_s = deadline - time.monotonic()
         if self._is_closing:
             self._observer.rejected("draining")
             raise NotReady(f"model {self._name} is being stopped", retry_after_s=1)
@@ -159,17 +181,18 @@ class Batcher:
             self._observer.rejected("deadline")
             raise DeadlineExceeded(f"the deadline passed before model {self._name} was asked")
         waiting = self._queued_rows
-        wait_s = (waiting + _rows(self._running)) * self._seconds_per_row
+        wait_s = (waiting + self._expected_rows + _rows(self._running)) * self._pace_s
         if waiting + rows > self._max_queue_rows:
             self._observer.rejected("queue_full")
             raise Overloaded(
                 f"{waiting} rows wait for model {self._name}; {rows} more would exceed {self._max_queue_rows}",
                 retry_after_s=wait_s,
             )
-        if wait_s >= patience_s:
+        answer_s = wait_s + rows * self._pace_s
+        if wait_s and answer_s * _CAUTION >= patience_s:
             self._observer.rejected("deadline")
             raise Overloaded(
-                f"model {self._name} would begin in about {math.ceil(wait_s * 1e3)} ms; "
+                f"model {self._name} would answer in about {math.ceil(answer_s * 1e3)} ms, or in twice that; "
                 f"the deadline is in {math.floor(patience_s * 1e3)} ms",
                 retry_after_s=wait_s,
             )
@@ -260,14 +283,19 @@ class Batcher:
         self._last_beat = batch.ended
         compute_s = batch.ended - batch.began
         self._observer.ran(len(batch.outputs))
-        change = compute_s / len(batch.outputs) - self._seconds_per_row
-        self._seconds_per_row += change * (_SMOOTHING if self._seconds_per_row else 1)
+        self._learn(len(batch.outputs), batch)
         start = 0
         for job in jobs:
             end = start + len(job.rows)
             if job.is_waiting():
                 job.future.set_result(Answer(batch.outputs[start:end], batch.began - job.enqueued, compute_s))
             start = end
+
+    def _learn(self, rows: int, batch: Batch) -> None:
+        """What a row costs, as running means."""
+        self._seconds_per_row = _blend(self._seconds_per_row, (batch.ended - batch.began) / rows)
+        self._pace_s = _blend(self._pace_s, (batch.ended - (self._busy_since or batch.began)) / rows)
+        self._busy_since = batch.ended if self._queue else None
 
     def _retry_or_fail(self, jobs: list[_Job]) -> None:
         if len(jobs) == 1:
@@ -284,9 +312,19 @@ class Batcher:
             job.alarm = asyncio.get_running_loop().call_later(job.deadline - time.monotonic(), self._expire, job)
 
     def _expire(self, job: _Job) -> None:
-        if job.is_waiting():
-            self._observer.rejected("deadline")
+        if not job.is_waiting():
+            return
+        self._observer.rejected("deadline")
+        if job in self._running:
             job.fail(DeadlineExceeded(f"the deadline passed before model {self._name} answered"))
+        else:
+            wait_s = self._queued_rows * self._pace_s
+            job.fail(Overloaded(f"the deadline passed in the queue of model {self._name}", retry_after_s=wait_s))
+
+
+def _blend(mean: float, newest: float) -> float:
+    """A running mean. One sample that is far out, such as a pause of the whole process, does not count in full."""
+    return mean + _SMOOTHING * (min(newest, _FAR_OUT * mean) - mean) if mean else newest
 
 
 def _rows(jobs: Iterable[_Job]) -> int:

@@ -84,6 +84,7 @@ class Catalog:
         self._threads = threads
         self._entries: dict[tuple[str, int], Entry] = {}
         self._defaults: dict[str, int] = {}
+        self.is_leaving = False
 
     def load(self, observe: Callable[[str], Observer] = lambda _: Observer()) -> None:
         """Loads the newest versions of every model, and the pinned ones. Called on the event loop, before serving."""
@@ -128,13 +129,18 @@ class Catalog:
 
     def why_not_ready(self) -> str | None:
         """None when every required model serves and every engine thread answered lately; else the reason."""
+        if self.is_leaving:
+            return "it is being stopped"
         for name in self._models.required:
             if name not in self._defaults or self.entry(name).model is None:
                 return f"required model {name} is not loaded"
-        for model in self.ready():
-            if model.batcher.heartbeat_age_s > self._inference.heartbeat_s:
-                return f"the engine of model {model.name} does not answer"
-        return None
+        silent = self.silent_model()
+        return f"the engine of model {silent} does not answer" if silent else None
+
+    def silent_model(self) -> str | None:
+        """The name of a model whose engine thread has not answered lately."""
+        limit = self._inference.heartbeat_s
+        return next((model.name for model in self.ready() if model.batcher.heartbeat_age_s > limit), None)
 
     async def close(self, drain_s: float) -> None:
         """Lets every batcher finish what it has accepted, all within `drain_s` seconds."""

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from service.errors import InternalError
 from service.settings import Log
 
+LOGGERS = {"axon": None, "service": None, "bentoml": logging.WARNING, "uvicorn": logging.WARNING}  # None: as is set
 MOST_WAITING = 10_000  # records; a blocked pipe must not fill the memory
 BENTO_FAILURES = "bentoml._internal.server.http_app"  # writes a traceback for every refused request of the Bento door
 _access = logging.getLogger("axon.access")
@@ -52,9 +53,9 @@ def start(settings: Log) -> QueueListener:
     writer = logging.StreamHandler(sys.stderr)
     writer.setFormatter(JsonLines())
     records: queue.Queue[logging.LogRecord] = queue.Queue(MOST_WAITING)
-    for name in ("axon", "service"):
+    for name, level in LOGGERS.items():
         logger = logging.getLogger(name)
-        logger.setLevel(settings.level)
+        logger.setLevel(level or settings.level)
         logger.handlers = [_WholeRecords(records)]
         logger.propagate = False
     logging.getLogger(BENTO_FAILURES).addFilter(_is_ours)

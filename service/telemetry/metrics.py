@@ -1,11 +1,11 @@
 """Every metric that Axon exports, and their rendering for any number of worker processes.
 
 Labels are closed sets: a route is its template or `other`, a method one of the known or `other`; never a raw path.
-With PROMETHEUS_MULTIPROC_DIR set (the server does it before workers import this) counts are summed over workers.
+With PROMETHEUS_MULTIPROC_DIR set (the server does it before workers import this) counts are summed over workers. A
+worker keeps its files under its number (`service/telemetry/files.py`).
 """
 
 import os
-from pathlib import Path
 from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -150,24 +150,6 @@ def render() -> bytes:
     folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     if folder is None:
         return generate_latest(REGISTRY)
-    reap(Path(folder))
     registry = CollectorRegistry()
     _multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
     return generate_latest(registry)
-
-
-def reap(folder: Path) -> None:
-    """Removes the live gauges of workers that are gone; their counts stay, for a counter must not fall."""
-    for path in folder.glob("gauge_live*.db"):
-        if not _is_alive(int(path.stem.rpartition("_")[2])):
-            path.unlink(missing_ok=True)  # another worker may be reaping too
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        pass
-    return True

@@ -49,7 +49,8 @@ class Digits:
         """Reads one or many pictures, in whichever form they come."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         question = self.ask(**parse_query(request, _QUERY))
-        images = await self._images(request, deadline)
+        with question.reader.batcher.expect(body.rows_in(request.scope), deadline):
+            images = await self._images(request, deadline)
         document = await self.predict(images, question, deadline, request.state.request_id)
         began = time.perf_counter()
         response = answer(document)
