@@ -6,12 +6,12 @@ than another waits a moment before it takes one.
 """
 
 import asyncio
-import contextlib
 import socket
 from collections.abc import Callable, MutableSequence
 from typing import Any
 
 POLITE_S = 0.001  # far more than a free worker needs to accept
+MOST_AT_ONCE = 16  # between two looks at what is to be answered
 ABSENT = 1 << 30  # connections of a worker that is not there
 
 Loads = MutableSequence[int]  # connections of each worker, in shared memory
@@ -24,24 +24,38 @@ class Connections(set[Any]):
         super().__init__()
         self._loads = loads
         self._place = place
-        loads[place] = 0
+        self._arriving = 0
+        self._show()
 
     def add(self, connection: Any) -> None:
         super().add(connection)
-        self._loads[self._place] = len(self)
+        self._show()
 
     def discard(self, connection: Any) -> None:
         super().discard(connection)
-        self._loads[self._place] = len(self)
+        self._show()
+
+    def expect(self, more: int) -> None:
+        """So many more are accepted, but not open yet; fewer, if `more` is negative."""
+        self._arriving += more
+        self._show()
 
     @property
     def are_more_than_anothers(self) -> bool:
         """Whether another worker should take the next one."""
-        return len(self) > min(self._loads)
+        return self._loads[self._place] > min(self._loads) + self.slack
+
+    @property
+    def slack(self) -> int:
+        """By how much a worker may have more than another: an eighth, where there are many."""
+        return len(self) // 8
+
+    def _show(self) -> None:
+        self._loads[self._place] = len(self) + self._arriving
 
 
 class Listener:
-    """What `loop.create_server` gives, for uvicorn; takes one connection at a time."""
+    """What `loop.create_server` gives, for uvicorn."""
 
     def __init__(
         self, listening: socket.socket, connections: Connections, protocol: Callable[[], asyncio.Protocol]
@@ -67,20 +81,32 @@ class Listener:
 
     def _look(self) -> None:
         """Somebody waits."""
-        if self._connections.are_more_than_anothers:
-            self._loop.remove_reader(self._listening)
-            self._pause = self._loop.call_later(POLITE_S, self._look_again)
-        else:
-            self._accept()
+        for _ in range(MOST_AT_ONCE):
+            if self._connections.are_more_than_anothers:
+                self._loop.remove_reader(self._listening)
+                self._pause = self._loop.call_later(POLITE_S, self._look_again)
+                return
+            if not self._accept():
+                return
 
     def _look_again(self) -> None:
-        """Nobody else has taken them, or more have come."""
-        self._accept()
+        """Those who have fewer are busy: one more, or an eighth, and then politely again."""
+        for _ in range(1 + self._connections.slack):
+            self._accept()
         self._loop.add_reader(self._listening, self._look)
 
-    def _accept(self) -> None:
-        with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
+    def _accept(self) -> bool:
+        """Takes one connection, if there is any."""
+        try:
             accepted, _ = self._listening.accept()
-            task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, accepted))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        except (BlockingIOError, ConnectionAbortedError):
+            return False
+        self._connections.expect(1)
+        task = self._loop.create_task(self._loop.connect_accepted_socket(self._protocol, accepted))
+        self._tasks.add(task)
+        task.add_done_callback(self._arrived)
+        return True
+
+    def _arrived(self, task: asyncio.Task[object]) -> None:
+        self._tasks.discard(task)
+        self._connections.expect(-1)

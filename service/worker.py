@@ -20,6 +20,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from service.doors.body import ARRIVED
 from service.errors import CLIENT_LEFT
 from service.listener import Connections, Listener, Loads
 from service.telemetry import files
@@ -93,6 +94,7 @@ class Connection(HttpToolsProtocol):
             super().shutdown()
 
     def on_headers_complete(self) -> None:
+        self.scope["state"][ARRIVED] = time.monotonic()  # its task may have to wait for those of a thousand others
         super().on_headers_complete()
         if self.is_leaving:
             self.cycle.keep_alive = False  # the answer says `connection: close`

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope
 
 from service.errors import JSON, DeadlineExceeded, InvalidInput, TooLarge
 
+ARRIVED = "arrived"  # key of a request's state: when its head was read (`time.monotonic`)
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 MAX_TIMEOUT_MS = 600_000.0
 
@@ -61,14 +62,20 @@ def deadline_of(scope: Scope, default_ms: float) -> float:
     """When the answer is due (`time.monotonic`), from X-Request-Timeout-Ms or the default. Raises InvalidInput."""
     given = header(scope, TIMEOUT_HEADER)
     if not given:
-        return time.monotonic() + default_ms / 1e3
+        return arrival_of(scope) + default_ms / 1e3
     try:
         timeout_ms = float(given)
     except ValueError:
         timeout_ms = 0.0
     if not 0 < timeout_ms <= MAX_TIMEOUT_MS:
         raise InvalidInput(f"X-Request-Timeout-Ms must be above 0 and at most {MAX_TIMEOUT_MS:.0f}, got {given!r}")
-    return time.monotonic() + timeout_ms / 1e3
+    return arrival_of(scope) + timeout_ms / 1e3
+
+
+def arrival_of(scope: Scope) -> float:
+    """When the request's head was read; now, where the server does not say."""
+    arrived: float | None = scope["state"].get(ARRIVED)
+    return arrived or time.monotonic()
 
 
 async def read_bytes(receive: Receive, deadline: float) -> bytes:

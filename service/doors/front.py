@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service.doors.body import BoundedReceive, deadline_of, header, media_type_of, read_bytes, too_large
+from service.doors.body import BoundedReceive, arrival_of, deadline_of, header, media_type_of, read_bytes, too_large
 from service.errors import (
     CLIENT_LEFT,
     JSON,
@@ -48,7 +48,7 @@ class Exchange:
     def __init__(self, scope: Scope, send: Send) -> None:
         self.request_id = _request_id(scope)
         self.status = 0
-        self.began = time.perf_counter()
+        self.began = arrival_of(scope)
         self._send = send
 
     async def send(self, message: Message) -> None:
@@ -89,8 +89,9 @@ class FrontDoor:
         if scope["type"] != "http":
             await self._bento(scope, receive, send)
             return
+        state = scope.setdefault("state", {})
         exchange = Exchange(scope, send)
-        scope.setdefault("state", {})[REQUEST_ID] = exchange.request_id
+        state[REQUEST_ID] = exchange.request_id
         try:
             await self._answer(scope, receive, exchange)
         except AxonError as error:
@@ -135,7 +136,7 @@ class FrontDoor:
         await BentoAnswer(exchange, body, receive).relay(self._bento, scope)
 
     def _count(self, scope: Scope, exchange: Exchange) -> None:
-        seconds = time.perf_counter() - exchange.began
+        seconds = time.monotonic() - exchange.began
         door, route = _place(scope)
         method = scope["method"] if scope["method"] in METHODS else metrics.OTHER
         metrics.record_request(door, route, method, exchange.status, seconds)

@@ -97,6 +97,8 @@ class Batcher:
         self._expected_rows = 0  # that are being parsed
         self._running: list[_Job] = []
         self._is_due = False  # a batch is made at the end of this turn of the loop
+        self._due_since = 0.0
+        self._turn_s = 0.0  # how long that takes: longer, the more requests come in a turn
         self._seconds_per_row = seconds_per_row  # of the engine alone
         self._pace_s = (
             seconds_per_row  # from answer to answer, while others wait: with all that a request costs besides
@@ -188,7 +190,7 @@ class Batcher:
                 f"{waiting} rows wait for model {self._name}; {rows} more would exceed {self._max_queue_rows}",
                 retry_after_s=wait_s,
             )
-        answer_s = wait_s + rows * self._pace_s
+        answer_s = wait_s + rows * self._pace_s + 2 * self._turn_s  # its batch is made in a later turn, and its answer
         if wait_s and answer_s * _CAUTION >= patience_s:
             self._observer.rejected("deadline")
             raise Overloaded(
@@ -201,12 +203,14 @@ class Batcher:
         """Has the next batch made when all that this turn of the loop brings has arrived."""
         if self._queue and not self._is_due:
             self._is_due = True
+            self._due_since = time.monotonic()
             asyncio.get_running_loop().call_soon(self._run_next)
         elif not self._queue:
             self._idle.set()
 
     def _run_next(self) -> None:
         self._is_due = False
+        self._turn_s = _blend(self._turn_s, time.monotonic() - self._due_since)
         quick_rows = self._quick_rows()
         self._running = self._take_batch(quick_rows)
         if not self._running:

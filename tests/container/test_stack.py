@@ -16,7 +16,7 @@ pytestmark = pytest.mark.timeout(600)
 SEVEN = (REPOSITORY / "examples" / "seven.png").read_bytes()
 PNG = {"content-type": "image/png"}
 GRACE_S = 40  # stop_grace_period
-WORKERS = "grep -l [w]orker.service /proc/[0-9]*/cmdline | cut -d / -f 3"
+WORKERS = "grep -l axon-worker /proc/[0-9]*/comm | cut -d / -f 3"
 
 
 def read_digit(stack: Stack) -> httpx.Response:
