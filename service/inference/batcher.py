@@ -170,7 +170,8 @@ class Batcher:
         try:
             await asyncio.wait_for(self._idle.wait(), drain_s)
         except TimeoutError:
-            for job in [*self._queue, *self._running]:
+            for job in filter(_Job.is_waiting, [*self._queue, *self._running]):
+                self._observer.rejected("draining")
                 job.fail(NotReady(f"model {self._name} was stopped before it could answer", retry_after_s=1))
         self._thread.stop()
 
@@ -217,13 +218,12 @@ class Batcher:
             self._call_next()
             return
         parts = [job.rows for job in self._running]
-        rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        if len(rows) <= quick_rows:
-            self._finish(self._compute(rows))
+        if sum(map(len, parts)) <= quick_rows:
+            self._finish(self._compute(parts))
             return
         for job in (*self._running, *self._queue):
             self._arm(job)
-        self._thread.run(lambda: self._compute(rows)).add_done_callback(lambda done: self._finish(done.result()))
+        self._thread.run(lambda: self._compute(parts)).add_done_callback(lambda done: self._finish(done.result()))
 
     def _quick_rows(self) -> int:
         """How many rows the event loop may run itself."""
@@ -261,11 +261,12 @@ class Batcher:
             del self._queue[job]
             self._queued_rows -= len(job.rows)
 
-    def _compute(self, rows: Rows) -> Batch | Exception:
+    def _compute(self, parts: list[Rows]) -> Batch | Exception:
         """On the event loop or on the engine's thread. Whatever an engine raises is an answer, not the thread's end."""
         began = time.monotonic()
         size = self._max_batch_rows
         try:
+            rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
             chunks = [self._predictor.predict(rows[start : start + size]) for start in range(0, len(rows), size)]
             outputs = chunks[0] if len(chunks) == 1 else np.concatenate(chunks)
             if len(outputs) != len(rows):

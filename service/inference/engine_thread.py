@@ -39,6 +39,7 @@ class EngineThread:
                 failure = error
             if not loop.is_closed():
                 loop.call_soon_threadsafe(_settle, future, result, failure)
+            del task, call, future, result, failure  # an idle thread holds no batch
 
 
 def _settle(future: "asyncio.Future[Any]", result: Any, failure: Exception | None) -> None:

@@ -1,0 +1,386 @@
+"""The batcher's promises, kept in any interleaving of what clients, engines and operators do (Hypothesis).
+
+The examples are the same in every run. HYPOTHESIS_EXAMPLES=20000 in the environment makes that many of each instead.
+"""
+
+import asyncio
+import contextlib
+import functools
+import os
+import time
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from models.repository import Repository
+from service.errors import DeadlineExceeded, InternalError, InvalidInput, NotReady, Overloaded
+from service.inference.batcher import QUICK_S, Answer, Batcher
+from service.inference.onnx_engine import OnnxEngine
+from service.inference.predictions import BLANK, REASONS, DigitReader
+from tests.batching import FAR, Request, Run, Setup, Story, tell
+from tests.servers import REPOSITORY
+
+EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "0"))
+PUBLISHED = Repository(REPOSITORY / "models" / "published")
+LOGITS_TOLERANCE = 1e-4
+IS_BLANK = 1 + REASONS.index(BLANK)  # the verdict of a reading
+
+
+def examples(most: int) -> settings:
+    """So many, or what the environment asks for; the first run and the last draw the same ones."""
+    return settings(
+        max_examples=EXAMPLES or most,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+
+
+# Fractions that are exact in binary, so that times add up exactly.
+SECONDS = st.sampled_from([0.0, 2**-12, 2**-10, 0.25, 1.0, 4.0])
+SECONDS_PER_ROW = st.sampled_from([0.0, 2**-12, 2**-10, 2**-6, 0.5])
+SETUPS = {
+    "own thread": st.builds(Setup, st.just(False), st.integers(1, 6), st.integers(1, 30), SECONDS_PER_ROW),
+    "any thread": st.builds(Setup, st.just(True), st.integers(1, 6), st.integers(1, 30), SECONDS_PER_ROW),
+}
+
+
+def actions(max_batch_rows: int) -> st.SearchStrategy[tuple[Any, ...]]:
+    """Names of what can happen to a story, with arguments."""
+    patience = st.sampled_from([-1.0, 0.0, 2**-10, 0.25, 1.0, 4.0, FAR, FAR, FAR])
+    poison = st.sampled_from([False, False, False, True])
+    ask = st.tuples(st.just("ask"), st.integers(1, 3 * max_batch_rows), patience, poison)
+    turn = st.tuples(st.just("turn"), st.integers(1, 4))
+    rare = st.one_of(
+        st.tuples(st.just("open_gate"), st.booleans()),
+        st.tuples(st.just("fault"), st.sampled_from(["raise", "long"])),
+        st.tuples(st.just("slow"), SECONDS_PER_ROW),
+        st.tuples(st.just("close"), st.sampled_from([0.0, 1.0, FAR])),
+        st.just(("beat",)),
+    )
+    often = st.one_of(
+        st.tuples(st.just("cancel"), st.integers(0, 40)),
+        st.tuples(st.just("wait"), SECONDS),
+        st.just(("let_one_pass",)),
+        rare,
+    )
+    return st.one_of(ask, turn, ask, turn, often, often)
+
+
+@st.composite
+def stories(draw: st.DrawFn, setups: st.SearchStrategy[Setup]) -> tuple[Setup, list[tuple[Any, ...]], bool]:
+    setup = draw(setups)
+    return setup, draw(st.lists(actions(setup.max_batch_rows), max_size=40)), draw(st.booleans())
+
+
+@pytest.mark.parametrize("setups", SETUPS.values(), ids=SETUPS)
+@examples(800)
+@given(data=st.data())
+def test_whatever_happens(setups: st.SearchStrategy[Setup], data: st.DataObject) -> None:
+    setup, happenings, is_hung = data.draw(stories(setups))
+
+    async def script(story: Story) -> None:
+        for name, *arguments in happenings:
+            done = getattr(story, name)(*arguments)
+            if name == "turn":
+                await done
+
+    story = tell(setup, script, is_hung=is_hung)
+    runs = story.engine.runs()
+    for request in story.requests:
+        check_its_end(story, request, [run for run in runs if request.number in run.requests])
+    check_order(runs)
+    check_bounds(story, runs)
+    check_threads(story)
+    check_observer(story, runs)
+    check_closing(story)
+    check_that_nothing_is_left(story)
+
+
+def check_its_end(story: Story, request: Request, runs: list[Run]) -> None:
+    """It ends once, in a way that what happened to it allows."""
+    end = request.end
+    assert (request.cancelled is not None) == (end.kind is asyncio.CancelledError)
+    if end.kind is Answer:
+        run = runs[-1]
+        assert not run.is_failed
+        assert end.answer == tuple(2 * number + 1 for number in request.values()[:, 0].tolist())
+        assert end.queue_s == run.calls[0].began - request.arrived
+        assert end.compute_s == run.calls[-1].ended - run.calls[0].began
+    elif end.kind is InternalError:
+        assert runs[-1].requests == [request.number], "others were with it; it might not have been its fault"
+        assert runs[-1].is_failed
+    elif end.kind is NotReady:
+        began = [closing.began for closing in story.closings if closing.began is not None and closing.began <= end.at]
+        given_up = [closing for closing in story.closings if closing.began + closing.drain_s <= end.at]
+        assert began if end.is_at_once else given_up
+    elif end.kind is DeadlineExceeded or (end.kind is Overloaded and not end.is_at_once):
+        assert end.at >= request.deadline
+    else:
+        assert end.kind in (Overloaded, asyncio.CancelledError)
+
+
+def check_order(runs: list[Run]) -> None:
+    """First in, first out; and nothing runs for nobody: neither what was cancelled, nor what had expired."""
+    for run in runs:
+        was_open = run.calls[0].open
+        assert set(run.requests) <= set(was_open)
+        assert [number for number in was_open if number <= run.requests[-1]] == run.requests
+
+
+def check_bounds(story: Story, runs: list[Run]) -> None:
+    most, most_queued = story.setup.max_batch_rows, story.setup.max_queue_rows
+    assert all(len(call.rows) <= most for run in runs for call in run.calls)
+    assert all(run.rows <= most or len(run.requests) == 1 for run in runs)
+    # A failed batch goes back to the head of the queue, where its requests wait to be tried one by one.
+    assert story.most_queued_rows <= most_queued + (most if any(run.is_failed for run in runs) else 0)
+    for request in story.requests:
+        if request.arrived is not None and is_admitted(request):
+            assert request.queued_rows + request.rows <= most_queued
+
+
+def check_threads(story: Story) -> None:
+    threads = {call.thread for call in story.engine.calls}
+    assert not story.engine.is_overlapping
+    assert threads <= {story.thread.ident, *([story.loop_thread] if story.setup.any_thread else [])}
+    assert not story.thread.is_alive()
+
+
+def check_observer(story: Story, runs: list[Run]) -> None:
+    """It was told of every batch once, and of every refusal once."""
+    assert story.observer.batches == [run.rows for run in runs if not run.is_failed]
+    reasons = Counter(filter(None, (reason(story, request) for request in story.requests)))
+    told = Counter(story.observer.reasons)
+    late = sum(request.cancelled is not None and request.cancelled >= request.deadline for request in story.requests)
+    assert told - reasons <= Counter(deadline=late), "one may be cancelled before it hears that it has expired"
+    assert reasons <= told
+
+
+def reason(story: Story, request: Request) -> str | None:
+    end = request.end
+    if end.kind is NotReady:
+        return "draining"
+    if end.kind not in (Overloaded, DeadlineExceeded):
+        return None
+    is_full = request.queued_rows + request.rows > story.setup.max_queue_rows
+    return "queue_full" if end.is_at_once and end.kind is Overloaded and is_full else "deadline"
+
+
+def is_admitted(request: Request) -> bool:
+    return not request.end.is_at_once
+
+
+def check_closing(story: Story) -> None:
+    began = min(closing.began for closing in story.closings)
+    assert all(closing.left == 0 for closing in story.closings)
+    after = [request for request in story.requests if request.end.is_at_once and request.arrived > began]
+    assert all(request.end.kind is NotReady for request in after)
+    assert story.requests[-1].end.kind is NotReady
+
+
+def check_that_nothing_is_left(story: Story) -> None:
+    assert story.batcher.queued_rows == story.batcher.inflight_requests == 0
+    assert story.leftovers == 0
+    assert story.complaints == []
+
+
+SIZES = st.lists(st.integers(1, 10), min_size=1, max_size=12)
+
+
+@pytest.mark.parametrize("any_thread", [False, True])
+@examples(100)
+@given(sizes=SIZES, max_batch_rows=st.integers(1, 8))
+def test_a_batch_is_as_full_as_the_order_of_arrival_allows(
+    any_thread: bool, sizes: list[int], max_batch_rows: int
+) -> None:
+    async def script(story: Story) -> None:
+        for size in sizes:
+            story.ask(size)
+
+    story = tell(Setup(any_thread, max_batch_rows), script)
+    assert [run.rows for run in story.engine.runs()] == packed(sizes, max_batch_rows)
+
+
+def packed(sizes: list[int], most: int) -> list[int]:
+    batches: list[int] = []
+    for size in sizes:
+        if batches and batches[-1] + size <= most:
+            batches[-1] += size
+        else:
+            batches.append(size)
+    return batches
+
+
+@examples(100)
+@given(sizes=SIZES, seconds_per_row=st.sampled_from([2**-14, 2**-11, 2**-10, 2**-8]))
+def test_only_what_is_quick_holds_up_the_event_loop(sizes: list[int], seconds_per_row: float) -> None:
+    async def script(story: Story) -> None:
+        story.slow(seconds_per_row)
+        for size in sizes:
+            story.ask(size)
+
+    story = tell(Setup(True, max_batch_rows=8, seconds_per_row=seconds_per_row), script)
+    for run in story.engine.runs():
+        assert (run.calls[0].thread == story.loop_thread) == (run.rows * seconds_per_row <= QUICK_S)
+
+
+@examples(100)
+@given(sizes=SIZES, seconds_per_row=st.sampled_from([2**-11, 0.25, 2.0]))
+def test_overload_refuses_at_once_and_says_how_long_what_waits_will_take(
+    sizes: list[int], seconds_per_row: float
+) -> None:
+    refusals: list[Request] = []
+
+    async def script(story: Story) -> None:
+        for size in sizes:
+            story.ask(size)
+            await story.turn(3)
+            refusals.append(story.ask(1001))
+            await story.turn()
+
+    tell(Setup(False, seconds_per_row=seconds_per_row), script)
+    assert all(refusal.end.kind is Overloaded and refusal.end.is_at_once for refusal in refusals)
+    waits = [refusal.end.retry_after_s for refusal in refusals]
+    assert waits == [sum(sizes[: place + 1]) * seconds_per_row for place in range(len(sizes))]
+
+
+@examples(50)
+@given(sizes=SIZES)
+def test_what_is_being_parsed_counts_as_waiting_until_it_is_parsed(sizes: list[int]) -> None:
+    refusals: list[Request] = []
+
+    async def script(story: Story) -> None:
+        with contextlib.suppress(InvalidInput), contextlib.ExitStack() as parsing:
+            for size in sizes:
+                parsing.enter_context(story.batcher.expect(size, FAR))
+                refusals.append(story.ask(1001))
+                await story.turn()
+            raise InvalidInput("no picture")
+        refusals.append(story.ask(1001))
+        await story.turn()
+
+    tell(Setup(False, seconds_per_row=0.25), script)
+    assert [refusal.end.kind for refusal in refusals] == [Overloaded] * len(refusals)
+    assert [refusal.end.retry_after_s for refusal in refusals] == [*(np.cumsum(sizes) / 4).tolist(), 0]
+
+
+@examples(100)
+@given(sizes=SIZES, patience_s=st.sampled_from([0.25, 1.0, 8.0, 64.0]))
+def test_who_is_let_in_has_its_turn_and_nobody_is_turned_away_without_need(sizes: list[int], patience_s: float) -> None:
+    async def script(story: Story) -> None:
+        story.slow(0.25)
+        story.open_gate()
+        for size in sizes:
+            story.ask(size, patience_s)
+
+    story = tell(Setup(False, seconds_per_row=0.25), script)
+    ran = {number for run in story.engine.runs() for number in run.requests}
+    ahead = 0
+    for request in story.requests[:-1]:
+        assert (request.number in ran) != (request.end.kind is Overloaded and request.end.is_at_once)
+        if request.number in ran:
+            ahead += request.rows
+        else:
+            assert 2 * (ahead + request.rows) * 0.25 >= patience_s
+    assert 1 in ran, "nothing was before it"
+
+
+def test_time_in_which_nobody_waited_is_not_taken_for_work() -> None:
+    async def script(story: Story) -> None:
+        story.ask(1)
+        await story.turn(3)
+        story.ask(1, is_poisoned=True)
+        await story.turn(3)
+        story.open_gate()
+        await story.until(story.is_idle)
+        story.wait(FAR)
+        story.ask(1)
+        await story.until(story.is_idle)
+        story.open_gate(False)
+        for _ in range(2):
+            story.ask(1, patience_s=1.0)
+            await story.turn(3)
+
+    story = tell(Setup(False, seconds_per_row=2**-10), script)
+    assert [request.end.kind for request in story.requests[3:5]] == [Answer, Answer]
+
+
+def test_an_idle_engine_thread_holds_no_batch() -> None:
+    story_of: list[tuple[Story, int]] = []
+
+    async def script(story: Story) -> None:
+        story.open_gate()
+        story.ask(2)
+        await story.until(story.is_idle)
+        story.count_leftovers()
+        story_of.append((story, story.leftovers))
+
+    tell(Setup(False), script)
+    assert story_of[0][1] == 0
+
+
+def test_what_a_close_gives_up_is_counted() -> None:
+    async def script(story: Story) -> None:
+        story.ask(1)
+        await story.turn(3)
+        story.close(0)
+        await story.until(story.have_ended)
+
+    story = tell(Setup(False), script)
+    assert [request.end.kind for request in story.requests] == [NotReady, NotReady]
+    assert story.observer.reasons == ["draining", "draining"]
+
+
+def test_rows_that_cannot_be_put_together_hang_nobody() -> None:
+    async def scenario() -> bool:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda *_: None)
+        one = Batcher("unlike", opened("cnn")[1], 8, 1000)
+        shapes = (1, 28, 28), (1, 14, 14)
+        tasks = [loop.create_task(one.submit(np.zeros(shape, np.uint8), time.monotonic() + 60)) for shape in shapes]
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return all(task.done() for task in tasks)
+
+    assert asyncio.run(scenario())
+
+
+@pytest.mark.parametrize("name", ["cnn", "rnn"])
+@examples(15)
+@given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(1, 9), min_size=1, max_size=5))
+def test_a_published_model_reads_an_image_alike_in_any_company(name: str, seed: int, sizes: list[int]) -> None:
+    engine, reader = opened(name)
+    images = pictures(seed, sum(sizes))
+    alone = [engine.predict(image) for image in np.split(images, len(images))]
+    assert np.abs(engine.predict(images) - np.concatenate(alone)).max() < LOGITS_TOLERANCE
+    readings = np.concatenate(asyncio.run(read(reader, np.split(images, np.cumsum(sizes)[:-1]))))
+    expected = np.concatenate([reader.predict(image) for image in np.split(images, len(images))])
+    assert np.abs(readings["probabilities"] - expected["probabilities"]).max() < LOGITS_TOLERANCE
+    assert ((readings["verdict"] == IS_BLANK) == (images.max(axis=(1, 2)) == 0)).all()
+
+
+@functools.cache
+def opened(name: str) -> tuple[OnnxEngine, DigitReader]:
+    bundle = PUBLISHED.open(name)
+    engine = OnnxEngine(bundle, threads=1)
+    return engine, DigitReader(engine, bundle.manifest)
+
+
+def pictures(seed: int, rows: int) -> np.ndarray:
+    """Noise of every density, empty images among it."""
+    random = np.random.default_rng(seed)
+    ink = random.random((rows, 28, 28)) < random.choice([0, 0.1, 0.5, 1], (rows, 1, 1))
+    return ink * random.integers(64, 256, (rows, 28, 28), dtype=np.uint8)
+
+
+async def read(reader: DigitReader, requests: list[np.ndarray]) -> list[np.ndarray]:
+    """The same rows, as requests that come at once."""
+    one = Batcher("published", reader, 8, 1000)
+    answers = await asyncio.gather(*(one.submit(rows, time.monotonic() + 60) for rows in requests))
+    await one.close(1)
+    return [answer.outputs for answer in answers]
