@@ -38,13 +38,13 @@ class Clock:
 
 
 class Gate:
-    """Where the engine's thread stops, and where the story sees what that thread still owes the event loop."""
+    """Where the engine's thread stops at every call. Even an open one is passed only while the loop stands still."""
 
     def __init__(self) -> None:
+        self.is_open = False
         self._changed = threading.Condition()
-        self._is_open = False
         self._is_waiting = False
-        self._owed = 0
+        self._owed = 0  # calls that the thread was given, less those that the event loop heard of
 
     def owe(self, calls: int) -> None:
         with self._changed:
@@ -55,24 +55,21 @@ class Gate:
         with self._changed:
             self._is_waiting = True
             self._changed.notify_all()
-            assert self._changed.wait_for(lambda: self._is_open or not self._is_waiting, STUCK_S)
-            self._is_waiting = False
+            assert self._changed.wait_for(lambda: not self._is_waiting, STUCK_S)
 
     def let_one_pass(self) -> None:
         with self._changed:
             self._is_waiting = False
             self._changed.notify_all()
-
-    def set(self, is_open: bool) -> None:
-        with self._changed:
-            self._is_open = is_open
-            self._is_waiting = self._is_waiting and not is_open
-            self._changed.notify_all()
+        self.settle()
 
     def settle(self) -> None:
-        """Returns when the thread stands at the gate or has nothing left to do."""
+        """Returns when the thread stands at the closed gate, or has nothing left to do."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._is_waiting or not self._owed, STUCK_S)
+            is_next = self._is_waiting and self.is_open
+        if is_next:
+            self.let_one_pass()
 
 
 class Call(NamedTuple):
@@ -261,7 +258,7 @@ class Story:
         self.loop_thread = threading.get_ident()
         self.beats: list[asyncio.Task[None]] = []
         self.complaints: list[str] = []  # of the event loop: what a callback raised, what nobody looked at
-        self.most_queued_rows = 0
+        self.most_queued_rows = self.rows_left = 0  # the latter in the queue of a hung engine, when all have gone
         self.leftovers = 0  # arrays that somebody still held when all had ended
 
     def ask(self, rows: int, patience_s: float = FAR, is_poisoned: bool = False) -> Request:
@@ -271,8 +268,7 @@ class Story:
         return request
 
     def cancel(self, place: int) -> None:
-        if self.requests:
-            request = self.requests[place % len(self.requests)]
+        for request in self.requests[::-1][place : place + 1]:
             if request.task.cancel() and request.cancelled is None:
                 request.cancelled = self.clock.now
 
@@ -281,10 +277,9 @@ class Story:
 
     def let_one_pass(self) -> None:
         self.gate.let_one_pass()
-        self.gate.settle()
 
     def open_gate(self, is_open: bool = True) -> None:
-        self.gate.set(is_open)
+        self.gate.is_open = is_open
         self.gate.settle()
 
     def fault(self, kind: str) -> None:
@@ -330,8 +325,11 @@ class Story:
         """Everything ends: first of itself, even where the engine hangs, then with the gate open, then by a close."""
         if is_hung:
             await self.turn()  # those that have just been asked for begin
-            self.wait(3 * FAR)
+            for seconds in (8.0, 3 * FAR):
+                self.wait(seconds)
+                await self.turn(8)
             await self.until(self.have_ended)
+            self.rows_left = self.batcher.queued_rows
         self.open_gate()
         await self.until(self.is_idle)
         self.close(0)
@@ -339,7 +337,7 @@ class Story:
         self.ask(1)
         await self.until(self.have_ended)
         self.thread.join(STUCK_S)
-        self.count_leftovers()
+        self.leftovers = self.count_leftovers()
 
     async def _ask(self, request: Request) -> End:
         request.arrived, request.queued_rows = self.clock.now, self.batcher.queued_rows
@@ -365,12 +363,12 @@ class Story:
         await asyncio.sleep(0)  # those that were answered wake up
         closing.left = sum(request.arrived is not None and not request.task.done() for request in self.requests)
 
-    def count_leftovers(self) -> None:
-        for generation in range(3):  # an error and the frames that it went through hold each other
-            self.leftovers = sum(array() is not None for array in self.engine.arrays)
-            if self.leftovers:
+    def count_leftovers(self) -> int:
+        """How many arrays somebody still holds."""
+        for generation in (0, 1, 2):  # an error and the frames that it went through hold each other
+            if any(array() is not None for array in self.engine.arrays):
                 gc.collect(generation)
-        self.leftovers = sum(array() is not None for array in self.engine.arrays)
+        return sum(array() is not None for array in self.engine.arrays)
 
 
 Script = Callable[[Story], Awaitable[None]]
@@ -397,4 +395,4 @@ async def _live(story: Story, script: Script, is_hung: bool) -> None:
         await script(story)
         await story.finish(is_hung)
     finally:
-        story.gate.set(True)
+        story.open_gate()

@@ -11,6 +11,8 @@ import pytest
 from service.errors import DeadlineExceeded, InternalError, NotReady, Overloaded
 from service.inference.batcher import Answer, Batcher, Observer
 from service.inference.engine import Outputs, Rows
+from tests.batching import Setup, Story, tell
+from tests.servers import until as poll
 
 FAR = 60.0
 
@@ -310,3 +312,56 @@ def test_the_heartbeat_ages_while_the_engine_hangs() -> None:
         assert one.heartbeat_age_s < hung
 
     asyncio.run(scenario())
+
+
+def test_rows_that_cannot_be_put_together_hang_nobody(caplog: pytest.LogCaptureFixture) -> None:
+    async def scenario() -> None:
+        one = batcher(Doubling())
+        requests = [asyncio.create_task(one.submit(np.zeros((1, width)), due())) for width in (1, 2)]
+        await until(lambda: all(request.done() for request in requests))
+        assert [len(request.result().outputs) for request in requests] == [1, 1]
+
+    asyncio.run(scenario())
+    assert "engine_failed" in caplog.text
+
+
+def test_an_idle_engine_thread_holds_no_batch() -> None:
+    async def script(story: Story) -> None:
+        story.open_gate()
+        story.ask(2)
+        await story.until(story.is_idle)
+        poll(lambda: story.count_leftovers() == 0, 5, "letting go of the last batch")
+
+    tell(Setup(False), script)
+
+
+def test_what_a_close_gives_up_is_counted() -> None:
+    async def script(story: Story) -> None:
+        story.ask(1)
+        await story.turn(3)
+        story.close(0)
+        await story.until(story.have_ended)
+
+    story = tell(Setup(False), script)
+    assert [request.end.kind for request in story.requests] == [NotReady, NotReady]
+    assert story.observer.reasons == ["draining", "draining"]
+
+
+def test_time_in_which_nobody_waited_is_not_taken_for_work() -> None:
+    async def script(story: Story) -> None:
+        story.ask(1)
+        await story.turn(3)
+        story.ask(1, is_poisoned=True)
+        await story.turn(3)
+        story.open_gate()
+        await story.until(story.is_idle)
+        story.wait(3600)
+        story.ask(1)
+        await story.until(story.is_idle)
+        story.open_gate(False)
+        for _ in range(2):
+            story.ask(1, patience_s=1.0)
+            await story.turn(3)
+
+    story = tell(Setup(False, seconds_per_row=2**-10), script)
+    assert [request.end.kind for request in story.requests[3:5]] == [Answer, Answer]

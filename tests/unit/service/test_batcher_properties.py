@@ -6,6 +6,7 @@ The examples are the same in every run. HYPOTHESIS_EXAMPLES=20000 in the environ
 import asyncio
 import contextlib
 import functools
+import itertools
 import os
 import time
 from collections import Counter
@@ -43,33 +44,42 @@ def examples(most: int) -> settings:
 
 # Fractions that are exact in binary, so that times add up exactly.
 SECONDS = st.sampled_from([0.0, 2**-12, 2**-10, 0.25, 1.0, 4.0])
-SECONDS_PER_ROW = st.sampled_from([0.0, 2**-12, 2**-10, 2**-6, 0.5])
+SECONDS_PER_ROW = st.sampled_from([0.0, 2**-12, 2**-12, 2**-10, 2**-6, 0.5])
+QUEUES = st.sampled_from([2, 5, 12, 40, 100])
 SETUPS = {
-    "own thread": st.builds(Setup, st.just(False), st.integers(1, 6), st.integers(1, 30), SECONDS_PER_ROW),
-    "any thread": st.builds(Setup, st.just(True), st.integers(1, 6), st.integers(1, 30), SECONDS_PER_ROW),
+    name: st.builds(Setup, st.just(any_thread), st.sampled_from([1, 2, 4, 8, 12]), QUEUES, SECONDS_PER_ROW)
+    for name, any_thread in {"own thread": False, "any thread": True}.items()
+}
+
+
+HOW_OFTEN = {
+    "ask": 20,
+    "turn": 12,
+    "let_one_pass": 8,
+    "cancel": 6,
+    "wait": 3,
+    "open_gate": 2,
+    "fault": 2,
+    "slow": 1,
+    "beat": 1,
 }
 
 
 def actions(max_batch_rows: int) -> st.SearchStrategy[tuple[Any, ...]]:
     """Names of what can happen to a story, with arguments."""
-    patience = st.sampled_from([-1.0, 0.0, 2**-10, 0.25, 1.0, 4.0, FAR, FAR, FAR])
-    poison = st.sampled_from([False, False, False, True])
-    ask = st.tuples(st.just("ask"), st.integers(1, 3 * max_batch_rows), patience, poison)
-    turn = st.tuples(st.just("turn"), st.integers(1, 4))
-    rare = st.one_of(
-        st.tuples(st.just("open_gate"), st.booleans()),
-        st.tuples(st.just("fault"), st.sampled_from(["raise", "long"])),
-        st.tuples(st.just("slow"), SECONDS_PER_ROW),
-        st.tuples(st.just("close"), st.sampled_from([0.0, 1.0, FAR])),
-        st.just(("beat",)),
-    )
-    often = st.one_of(
-        st.tuples(st.just("cancel"), st.integers(0, 40)),
-        st.tuples(st.just("wait"), SECONDS),
-        st.just(("let_one_pass",)),
-        rare,
-    )
-    return st.one_of(ask, turn, ask, turn, often, often)
+    small, any_size = st.integers(1, 3), st.integers(1, 3 * max_batch_rows)
+    patience = st.sampled_from([*[FAR] * 10, 4.0, 1.0, 0.25, 2**-10, 0.0, -1.0])
+    arguments = {
+        "ask": (small | small | any_size, patience, st.sampled_from([False] * 6 + [True])),
+        "turn": (st.integers(1, 4),),
+        "cancel": (st.integers(0, 5),),
+        "wait": (SECONDS,),
+        "open_gate": (st.booleans(),),
+        "fault": (st.sampled_from(["raise", "long"]),),
+        "slow": (SECONDS_PER_ROW,),
+    }
+    names = st.sampled_from([name for name, times in HOW_OFTEN.items() for _ in range(times)])
+    return names.flatmap(lambda name: st.tuples(st.just(name), *arguments.get(name, ())))
 
 
 @st.composite
@@ -77,7 +87,9 @@ def stories(draw: st.DrawFn, setups: st.SearchStrategy[Setup]) -> tuple[Setup, l
     setup = draw(setups)
     # A list has five members on average; a list of lists makes stories that are long enough, and still shrinks to one.
     bursts = draw(st.lists(st.lists(actions(setup.max_batch_rows), min_size=1)))
-    return setup, [action for burst in bursts for action in burst], draw(st.booleans())
+    closing = st.tuples(st.just("close"), st.sampled_from([0.0, 1.0, FAR]))
+    end = st.just([]) | st.builds(lambda close, after: [close, *after], closing, st.lists(actions(1), max_size=5))
+    return setup, [*itertools.chain(*bursts), *draw(end)], draw(st.booleans())
 
 
 @pytest.mark.parametrize("setups", SETUPS.values(), ids=SETUPS)
@@ -108,6 +120,9 @@ def check_its_end(story: Story, request: Request, runs: list[Run]) -> None:
     """It ends once, in a way that what happened to it allows."""
     end = request.end
     assert (request.cancelled is not None) == (end.kind is asyncio.CancelledError)
+    if request.arrived is not None and request.arrived >= request.deadline:
+        assert end.is_at_once
+        assert end.kind in (DeadlineExceeded, NotReady)
     if end.kind is Answer:
         run = runs[-1]
         assert not run.is_failed
@@ -133,6 +148,9 @@ def check_order(runs: list[Run]) -> None:
         was_open = run.calls[0].open
         assert set(run.requests) <= set(was_open)
         assert [number for number in was_open if number <= run.requests[-1]] == run.requests
+    for place, run in enumerate(runs):
+        again = [later for later in runs[place + 1 :] if set(later.requests) & set(run.requests)]
+        assert all(len(later.requests) == 1 for later in again), "after a failure, each is tried by itself"
 
 
 def check_bounds(story: Story, runs: list[Run]) -> None:
@@ -142,7 +160,7 @@ def check_bounds(story: Story, runs: list[Run]) -> None:
     # A failed batch goes back to the head of the queue, where its requests wait to be tried one by one.
     assert story.most_queued_rows <= most_queued + (most if any(run.is_failed for run in runs) else 0)
     for request in story.requests:
-        if request.arrived is not None and is_admitted(request):
+        if request.arrived is not None and not request.end.is_at_once:
             assert request.queued_rows + request.rows <= most_queued
 
 
@@ -181,10 +199,6 @@ def unheard(story: Story, request: Request) -> list[str]:
     return ["deadline"] * (request.deadline <= request.cancelled) + ["draining"] * given_up
 
 
-def is_admitted(request: Request) -> bool:
-    return not request.end.is_at_once
-
-
 def check_closing(story: Story) -> None:
     began = min(closing.began for closing in story.closings)
     assert all(closing.left == 0 for closing in story.closings)
@@ -195,6 +209,7 @@ def check_closing(story: Story) -> None:
 
 def check_that_nothing_is_left(story: Story) -> None:
     assert story.batcher.queued_rows == story.batcher.inflight_requests == 0
+    assert story.rows_left == 0 or any(run.is_failed for run in story.engine.runs())
     assert story.leftovers == 0
     assert story.complaints == []
 
@@ -298,66 +313,6 @@ def test_who_is_let_in_has_its_turn_and_nobody_is_turned_away_without_need(sizes
         else:
             assert 2 * (ahead + request.rows) * 0.25 >= patience_s
     assert 1 in ran, "nothing was before it"
-
-
-def test_time_in_which_nobody_waited_is_not_taken_for_work() -> None:
-    async def script(story: Story) -> None:
-        story.ask(1)
-        await story.turn(3)
-        story.ask(1, is_poisoned=True)
-        await story.turn(3)
-        story.open_gate()
-        await story.until(story.is_idle)
-        story.wait(FAR)
-        story.ask(1)
-        await story.until(story.is_idle)
-        story.open_gate(False)
-        for _ in range(2):
-            story.ask(1, patience_s=1.0)
-            await story.turn(3)
-
-    story = tell(Setup(False, seconds_per_row=2**-10), script)
-    assert [request.end.kind for request in story.requests[3:5]] == [Answer, Answer]
-
-
-def test_an_idle_engine_thread_holds_no_batch() -> None:
-    story_of: list[tuple[Story, int]] = []
-
-    async def script(story: Story) -> None:
-        story.open_gate()
-        story.ask(2)
-        await story.until(story.is_idle)
-        story.count_leftovers()
-        story_of.append((story, story.leftovers))
-
-    tell(Setup(False), script)
-    assert story_of[0][1] == 0
-
-
-def test_what_a_close_gives_up_is_counted() -> None:
-    async def script(story: Story) -> None:
-        story.ask(1)
-        await story.turn(3)
-        story.close(0)
-        await story.until(story.have_ended)
-
-    story = tell(Setup(False), script)
-    assert [request.end.kind for request in story.requests] == [NotReady, NotReady]
-    assert story.observer.reasons == ["draining", "draining"]
-
-
-def test_rows_that_cannot_be_put_together_hang_nobody() -> None:
-    async def scenario() -> bool:
-        loop = asyncio.get_running_loop()
-        loop.set_exception_handler(lambda *_: None)
-        one = Batcher("unlike", opened("cnn")[1], 8, 1000)
-        shapes = (1, 28, 28), (1, 14, 14)
-        tasks = [loop.create_task(one.submit(np.zeros(shape, np.uint8), time.monotonic() + 60)) for shape in shapes]
-        for _ in range(20):
-            await asyncio.sleep(0)
-        return all(task.done() for task in tasks)
-
-    assert asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("name", ["cnn", "rnn"])
