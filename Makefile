@@ -68,8 +68,6 @@ audit: $(EVERYTHING) ## look the serving image up in published advisories; IMAGE
 
 docs: $(EVERYTHING) ## write what is generated: tables of the pages, the runbook in Grafana, rules for Kubernetes
 	@$(PYTHON) docs/generate.py
-	@$(PYTHON) monitoring/grafana/generate.py
-	@$(PYTHON) deploy/kubernetes/generate.py
 
 clean: ## remove what can be made again
 	@rm -rf .venv .tools dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,7 +1,7 @@
-"""Writes the parts of the documentation that the code knows better: settings, models, errors, metrics, licences.
+"""Writes what is generated: what the code knows better than a page, the runbook in Grafana, the rules for Kubernetes.
 
-Each lies between `<!-- generated: name -->` and `<!-- end -->` in a page. `--check` writes nothing and exits with 1
-where a page is out of date.
+A part of a page lies between `<!-- generated: name -->` and `<!-- end -->`. `--check` writes nothing and exits with 1
+where a file is out of date.
 """
 
 import re
@@ -12,10 +12,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
+from deploy.kubernetes import prometheus_rule  # noqa: E402
 from deploy.supply_chain.inventory import inventory  # noqa: E402
 from deploy.supply_chain.licences import licence  # noqa: E402
 from models.manifest import Manifest  # noqa: E402
 from models.repository import Repository  # noqa: E402
+from monitoring.grafana import runbook  # noqa: E402
 from service.errors import ERRORS  # noqa: E402
 from service.settings import variables  # noqa: E402
 from service.telemetry import metrics  # noqa: E402
@@ -91,22 +93,20 @@ GENERATORS: dict[str, Callable[[], str]] = {
 }
 
 
-def render(page: str) -> str:
-    """The page with its generated parts made anew."""
-    return BLOCK.sub(lambda block: block[1] + GENERATORS[block[2]]() + block[3], page)
+def page(name: str) -> str:
+    """A page with its generated parts made anew."""
+    return BLOCK.sub(lambda block: block[1] + GENERATORS[block[2]]() + block[3], (ROOT / name).read_text())
 
 
 def main() -> None:
-    stale = []
-    for name in PAGES:
-        path = ROOT / name
-        page = path.read_text()
-        if (fresh := render(page)) != page:
-            stale.append(name)
-            if "--check" not in sys.argv:
-                path.write_text(fresh)
-    if stale and "--check" in sys.argv:
-        sys.exit(f"out of date: {', '.join(stale)}; `make docs` writes them")
+    files = {ROOT / name: page(name) for name in PAGES}
+    files |= {module.TARGET: module.rendered() for module in (runbook, prometheus_rule)}
+    stale = [path for path, text in files.items() if not path.exists() or path.read_text() != text]
+    if "--check" not in sys.argv:
+        for path in stale:
+            path.write_text(files[path])
+    elif stale:
+        sys.exit(f"out of date: {', '.join(str(path.relative_to(ROOT)) for path in stale)}; `make docs` writes them")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import kubernetes_validate
@@ -333,12 +332,6 @@ def test_prometheus_gets_the_rules_that_it_reads_elsewhere(name: str) -> None:
     groups = [group for path in files for group in yaml.safe_load(path.read_text())["groups"]]
     assert groups
     assert one_of(overlay(name), "PrometheusRule")["spec"] == {"groups": groups}
-
-
-def test_the_generated_rule_is_up_to_date() -> None:
-    command = [sys.executable, str(KUBERNETES / "generate.py"), "--check"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
 
 
 @of_every_overlay

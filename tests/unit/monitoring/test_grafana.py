@@ -3,8 +3,6 @@
 import enum
 import json
 import re
-import subprocess
-import sys
 import typing
 from pathlib import Path
 from typing import Any
@@ -247,10 +245,6 @@ def test_a_panel_that_belongs_to_an_alert_links_to_the_runbook(path: Path) -> No
 
 
 def test_the_runbook_has_an_entry_for_each_alert() -> None:
-    done = subprocess.run(
-        [sys.executable, "monitoring/grafana/generate.py", "--check"], cwd=REPOSITORY, capture_output=True, text=True
-    )
-    assert done.returncode == 0, done.stderr
     assert not gaps(load(RUNBOOK))
     shown = {panel["title"]: panel["options"]["content"] for panel in load(RUNBOOK)["panels"]}
     assert shown.keys() == {rule["alert"] for rule in rules() if "alert" in rule}

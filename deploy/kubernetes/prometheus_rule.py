@@ -1,9 +1,5 @@
-"""Writes the PrometheusRule from the rule files that Prometheus reads elsewhere: kustomize cannot put one into another.
+"""The PrometheusRule, of the rule files that Prometheus reads elsewhere: kustomize cannot put one into another."""
 
-`--check` writes nothing and exits with 1 where it is out of date.
-"""
-
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +38,6 @@ def rule() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    fresh = HEAD + yaml.dump(rule(), Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True)
-    if "--check" not in sys.argv:
-        TARGET.write_text(fresh)
-    elif not TARGET.exists() or TARGET.read_text() != fresh:
-        sys.exit(f"out of date: {TARGET.relative_to(ROOT)}; `make docs` writes it")
-
-
-if __name__ == "__main__":
-    main()
+def rendered() -> str:
+    """The text of `TARGET`."""
+    return HEAD + yaml.dump(rule(), Dumper=Dumper, sort_keys=False, width=120, allow_unicode=True)

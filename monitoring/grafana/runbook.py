@@ -1,11 +1,7 @@
-"""Writes the dashboard `runbook.json` from the alerts' entries in docs/operations.md: what panels and alerts link to.
-
-`--check` writes nothing and exits with 1 where it is out of date.
-"""
+"""The dashboard `runbook.json`, of the alerts' entries in docs/operations.md: what panels and alerts link to."""
 
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +42,6 @@ def dashboard() -> dict[str, Any]:
     }
 
 
-def main() -> None:
-    fresh = json.dumps(dashboard(), indent=2, ensure_ascii=False) + "\n"
-    if "--check" not in sys.argv:
-        TARGET.write_text(fresh)
-    elif not TARGET.exists() or TARGET.read_text() != fresh:
-        sys.exit(f"out of date: {TARGET.relative_to(ROOT)}; `make docs` writes it")
-
-
-if __name__ == "__main__":
-    main()
+def rendered() -> str:
+    """The text of `TARGET`."""
+    return json.dumps(dashboard(), indent=2, ensure_ascii=False) + "\n"
