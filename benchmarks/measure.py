@@ -130,10 +130,8 @@ def _pace(fleet: Fleet, paced: Paced, options: Options, number: int) -> PacedRun
     warm_up = arrivals(paced.offered, 1.0, options.seed)
     times = arrivals(paced.offered, options.paced_seconds, options.seed + number)
     with fleet.turn(paced.server) as server:
-        load.pace(load.Load(requests), server.port, PACED_CONNECTIONS, warm_up)
-        metered = meter.calmest(
-            lambda: load.pace(load.Load(requests), server.port, PACED_CONNECTIONS, times), server.pids()
-        )
+        load.Load(requests).run(server.port, PACED_CONNECTIONS, warm_up)
+        metered = meter.calmest(lambda: load.Load(requests).run(server.port, PACED_CONNECTIONS, times), server.pids())
     return _paced_run(paced.server, metered.result, metered.foreign)
 
 

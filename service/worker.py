@@ -20,7 +20,8 @@ from uvicorn._types import ASGI3Application
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from service.doors.body import ARRIVED
+from service.crowd import Crowd
+from service.doors.body import AHEAD, ARRIVED, WHOLE
 from service.errors import CLIENT_LEFT
 from service.listener import Connections, Listener, Loads
 from service.telemetry import files
@@ -29,10 +30,7 @@ LINGER_S = 1.0  # that a connection without a request has to send one, once the 
 
 
 class Gathering:
-    """A transport that sends what is written in one turn of the event loop at once.
-
-    uvicorn writes the head of an answer and then its body, which would be a system call and a packet each.
-    """
+    """A transport that sends the head of an answer and its body at once: one system call and one packet, not two."""
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
@@ -40,30 +38,34 @@ class Gathering:
         self._written: list[bytes] = []
 
     def write(self, data: bytes) -> None:
-        """Sends soon."""
+        """Sends at the end of this turn of the event loop, if nobody flushes before."""
         if not self._written:
-            self._loop.call_soon(self._send)
+            self._loop.call_soon(self.flush)
         self._written.append(data)
+
+    def flush(self) -> None:
+        """Sends."""
+        if self._written:
+            written, self._written = self._written, []
+            self._transport.write(b"".join(written))
 
     def close(self) -> None:
         """Sends, then closes."""
-        self._send()
+        self.flush()
         self._transport.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
 
-    def _send(self) -> None:
-        if self._written:
-            written, self._written = self._written, []
-            self._transport.write(b"".join(written))
-
 
 class Connection(HttpToolsProtocol):
     """HTTP on one connection. One that may have a request on its way is told to close, not cut off."""
 
+    crowd: Crowd  # of the worker
     is_leaving = False
+    is_counted = False  # in the crowd
     task: asyncio.Task[None] | None = None
+    transport: Gathering  # type: ignore[assignment]
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(Gathering(transport, self.loop))  # type: ignore[arg-type]
@@ -78,6 +80,7 @@ class Connection(HttpToolsProtocol):
         """Nobody waits for the answer any more: what has not run yet shall not."""
         if self.task and not self.is_idle:
             self.task.cancel(CLIENT_LEFT)
+        self._leave_crowd()
         super().connection_lost(exc)
 
     @property
@@ -95,18 +98,38 @@ class Connection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self.scope["state"][ARRIVED] = time.monotonic()  # its task may have to wait for those of a thousand others
+        self.scope["state"][AHEAD] = self.crowd.ahead_s
         super().on_headers_complete()
         if self.is_leaving:
             self.cycle.keep_alive = False  # the answer says `connection: close`
 
     def on_message_complete(self) -> None:
+        self.scope["state"][WHOLE] = True
+        if not self.is_counted and not self.is_idle:
+            self.is_counted = True
+            self.crowd.enter()
         super().on_message_complete()
         self.flow.resume_reading()  # uvicorn stops after 64 kB, and would not notice a client that leaves
+
+    def on_response_complete(self) -> None:
+        """As uvicorn's own, but without a timer for each request: the server looks for the silent itself."""
+        self.server_state.total_requests += 1
+        self.transport.flush()  # under overload a turn takes 50 ms
+        self._leave_crowd()
+        if not self.transport.is_closing():
+            self.flow.resume_reading()
+            if self.pipeline:
+                self._start_asgi_task(*self.pipeline.pop())
 
     def hang_up(self) -> None:
         """Closes the connection, if it is idle."""
         if self.is_idle:
             self.transport.close()
+
+    def _leave_crowd(self) -> None:
+        if self.is_counted:
+            self.is_counted = False
+            self.crowd.leave()
 
 
 class Server(uvicorn.Server):
@@ -119,6 +142,7 @@ class Server(uvicorn.Server):
         self.server_state.connections = self._connections = connections
         self._silence_s = silence_s
         self._leave = leave
+        self._crowd = Crowd()
         self._parent = os.getppid()  # without whom nobody would end this process
         self._idle: dict[
             Connection, tuple[object, float]
@@ -145,10 +169,12 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
     def _connection(self) -> Connection:
-        return Connection(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
+        connection = Connection(self.config, self.server_state, self.lifespan.state, asyncio.get_running_loop())
+        connection.crowd = self._crowd
+        return connection
 
     def _hang_up_on_the_silent(self) -> None:
-        """uvicorn bounds the time between requests; not that of a head, or of a body that nobody waits for any more."""
+        """Between requests, in the middle of a head, or in a body that nobody waits for any more."""
         now = time.monotonic()
         before, self._idle = self._idle, {}
         for connection in cast("set[Connection]", self.server_state.connections):

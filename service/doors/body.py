@@ -12,7 +12,10 @@ from starlette.types import Message, Receive, Scope
 
 from service.errors import JSON, DeadlineExceeded, InvalidInput, TooLarge
 
-ARRIVED = "arrived"  # key of a request's state: when its head was read (`time.monotonic`)
+# Keys of a request's state, which a worker sets; other servers don't.
+ARRIVED = "arrived"  # when its head was read (`time.monotonic`)
+AHEAD = "ahead"  # seconds of work that the worker had in hand then
+WHOLE = "whole"  # its body is here, and nobody has to wait for it
 TIMEOUT_HEADER = b"x-request-timeout-ms"
 MAX_TIMEOUT_MS = 600_000.0
 
@@ -78,20 +81,26 @@ def arrival_of(scope: Scope) -> float:
     return arrived or time.monotonic()
 
 
-async def read_bytes(receive: Receive, deadline: float) -> bytes:
+async def read_bytes(scope: Scope, receive: Receive, deadline: float) -> bytes:
     """The whole body. Raises TooLarge (from the bounded receive), DeadlineExceeded, ClientDisconnect."""
+    if WHOLE in scope["state"]:  # as most are; a timer costs more than the reading
+        return await _read(receive)
     try:
         async with asyncio.timeout(deadline - time.monotonic()):
-            message = await receive()
-            if not message.get("more_body"):  # a body of one piece, as most are
-                return _piece(message)
-            pieces = [_piece(message)]
-            while message.get("more_body"):
-                message = await receive()
-                pieces.append(_piece(message))
-            return b"".join(pieces)
+            return await _read(receive)
     except TimeoutError:
         raise DeadlineExceeded("the deadline passed before the request body had arrived") from None
+
+
+async def _read(receive: Receive) -> bytes:
+    message = await receive()
+    if not message.get("more_body"):
+        return _piece(message)
+    pieces = [_piece(message)]
+    while message.get("more_body"):
+        message = await receive()
+        pieces.append(_piece(message))
+    return b"".join(pieces)
 
 
 def _piece(message: Message) -> bytes:

@@ -132,7 +132,7 @@ class FrontDoor:
         media_type = media_type_of(scope) or JSON
         if scope["method"] == "POST" and media_type != JSON:
             raise NotAnImage(f"{scope['path']} takes {JSON}, got {media_type}")
-        body = await read_bytes(receive, deadline)
+        body = await read_bytes(scope, receive, deadline)
         await BentoAnswer(exchange, body, receive).relay(self._bento, scope)
 
     def _count(self, scope: Scope, exchange: Exchange) -> None:

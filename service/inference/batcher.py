@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 QUICK_S = 0.002  # that the event loop may be held up; a switch of threads costs more than one image does (decision 10)
 _CAUTION = 2  # an estimate may be out by so much before one that was let in misses its deadline
+_TURNS = 4  # of the event loop, each with all that the worker has in hand: to be read, admitted, run, and answered
 _FAR_OUT = 4  # times the mean
 _SMOOTHING = 0.2  # weight of the newest batch in the running means
 
@@ -148,12 +149,13 @@ class Batcher:
             self._dequeue(job)
 
     @contextmanager
-    def expect(self, rows: int, deadline: float) -> Iterator[None]:
+    def expect(self, rows: int, deadline: float, ahead_s: float = 0.0) -> Iterator[None]:
         """Around the parsing of what will be submitted: about so many rows count as waiting. Raises as `submit` does.
 
         Parsing costs a fifth of what an answer costs. Under overload it must not be done for who is then refused.
+        `ahead_s` is the work of any kind that the worker has in hand, in seconds of processor time.
         """
-        self._admit(rows, deadline)
+        self._admit(rows, deadline, ahead_s)
         self._expected_rows += rows
         try:
             yield
@@ -175,7 +177,7 @@ class Batcher:
                 job.fail(NotReady(f"model {self._name} was stopped before it could answer", retry_after_s=1))
         self._thread.stop()
 
-    def _admit(self, rows: int, deadline: float) -> None:
+    def _admit(self, rows: int, deadline: float, ahead_s: float = 0.0) -> None:
         patience_s = deadline - time.monotonic()
         if self._is_closing:
             self._observer.rejected("draining")
@@ -191,13 +193,13 @@ class Batcher:
                 f"{waiting} rows wait for model {self._name}; {rows} more would exceed {self._max_queue_rows}",
                 retry_after_s=wait_s,
             )
-        answer_s = wait_s + rows * self._pace_s + 2 * self._turn_s  # its batch is made in a later turn, and its answer
-        if wait_s and answer_s * _CAUTION >= patience_s:
+        answer_s = max(wait_s + rows * self._pace_s, ahead_s * _TURNS)
+        if (wait_s or ahead_s) and answer_s * _CAUTION >= patience_s:
             self._observer.rejected("deadline")
             raise Overloaded(
                 f"model {self._name} would answer in about {math.ceil(answer_s * 1e3)} ms, or in twice that; "
                 f"the deadline is in {math.floor(patience_s * 1e3)} ms",
-                retry_after_s=wait_s,
+                retry_after_s=answer_s,
             )
 
     def _call_next(self) -> None:
@@ -226,10 +228,14 @@ class Batcher:
         self._thread.run(lambda: self._compute(parts)).add_done_callback(lambda done: self._finish(done.result()))
 
     def _quick_rows(self) -> int:
-        """How many rows the event loop may run itself."""
+        """How many rows the event loop may run itself: in as long as it takes to read and refuse, where that is much.
+
+        With 2 ms in each turn of 50 ms a worker under overload would do next to nothing but refuse.
+        """
         if not self._predictor.any_thread:
             return 0
-        return int(QUICK_S / self._seconds_per_row) if self._seconds_per_row else self._max_batch_rows
+        budget_s = max(QUICK_S, self._turn_s)
+        return int(budget_s / self._seconds_per_row) if self._seconds_per_row else self._max_batch_rows
 
     def _take_batch(self, quick_rows: int) -> list[_Job]:
         """The jobs at the head of the queue that still wait and fit one batch; a larger job runs by itself.

@@ -49,7 +49,8 @@ class Digits:
         """Reads one or many pictures, in whichever form they come."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         question = self.ask(**parse_query(request, _QUERY))
-        with question.reader.batcher.expect(body.rows_in(request.scope), deadline):
+        ahead_s = request.scope["state"].get(body.AHEAD, 0.0)
+        with question.reader.batcher.expect(body.rows_in(request.scope), deadline, ahead_s):
             images = await self._images(request, deadline)
         document = await self.predict(images, question, deadline, request.state.request_id)
         began = time.perf_counter()
@@ -93,7 +94,7 @@ class Digits:
     async def _images(self, request: Request, deadline: float) -> Images:
         media_type = body.media_type_of(request.scope)
         if media_type == JSON:
-            text = await body.read_bytes(request.receive, deadline)
+            text = await body.read_bytes(request.scope, request.receive, deadline)
             items = intake.member(intake.parse_json(text), "images")
             return await self.from_items(items, deadline, intake.may_hold_booleans(text))
         if media_type == FORM:
@@ -102,7 +103,7 @@ class Digits:
                 raise InvalidInput(f'the form must have one or more parts called "{PART}", got none')
             return await self.pictures.read(files, deadline)
         if media_type in IMAGE_TYPES:
-            return await self.pictures.read([await body.read_bytes(request.receive, deadline)], deadline)
+            return await self.pictures.read([await body.read_bytes(request.scope, request.receive, deadline)], deadline)
         allowed = ", ".join((*IMAGE_TYPES, FORM, JSON))
         raise NotAnImage(f"Content-Type must be one of {allowed}; got {media_type or 'none'}")
 

@@ -174,6 +174,38 @@ def test_a_deadline_that_cannot_be_met_is_refused_on_arrival() -> None:
     assert "deadline" in observer.events
 
 
+def test_what_the_worker_has_in_hand_counts_against_a_deadline() -> None:
+    observer = Counting()
+
+    async def scenario() -> None:
+        one = batcher(Doubling(), observer=observer)
+        with one.expect(1, due(1.0), ahead_s=0.01):
+            pass
+        with pytest.raises(Overloaded, match="the deadline is in") as refusal, one.expect(1, due(1.0), ahead_s=0.5):
+            pytest.fail("it was let in")
+        assert refusal.value.headers()["retry-after"] == "2"
+
+    asyncio.run(scenario())
+    assert observer.events == ["deadline"]
+
+
+@pytest.mark.parametrize(("turn_s", "first"), [(0.0, 2), (0.02, 8)], ids=["quick", "long"])
+def test_a_batch_may_take_as_long_as_the_rest_of_its_turn(turn_s: float, first: int) -> None:
+    class Anywhere(Doubling):
+        any_thread = True
+
+    engine = Anywhere()
+
+    async def scenario() -> None:
+        one = Batcher("fake", engine, 8, 16, seconds_per_row=0.001)
+        asking = [asyncio.ensure_future(one.submit(rows(value), due())) for value in range(8)]
+        asyncio.get_running_loop().call_soon(time.sleep, turn_s)  # as a thousand requests would take to read
+        await asyncio.gather(*asking)
+
+    asyncio.run(scenario())
+    assert engine.batches[0] == first
+
+
 def test_a_request_that_expires_in_the_queue_never_runs() -> None:
     engine = Gated()
 
