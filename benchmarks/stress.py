@@ -19,7 +19,7 @@ from benchmarks.servers import Server, serving
 
 TIMES = 10  # of saturation
 DEADLINE = "x-request-timeout-ms"
-FLOODS = (("json-1", 1024, 250.0), ("json-1", 1024, 500.0), ("json-64", 256, 500.0))  # case, connections, deadline in ms
+FLOODS = (("json-1", 1024, 250.0), ("json-1", 1024, 500.0), ("json-64", 256, 500.0))  # case, connections, deadline ms
 MIXTURE = {"one image, JSON": 0.5, "PNG": 0.2, "gate": 0.2, "wrong": 0.1}
 SOAK_CONNECTIONS = 16
 WARM_UP = 0.1  # of the requests, before the slope is taken
