@@ -1,4 +1,4 @@
-"""The command line, `python -m training {gate,cnn,rnn,evaluate,publish,report}`: parsing only.
+"""The command line, `python -m training {gate,cnn,rnn,teacher,lessons,evaluate,publish,report}`: parsing only.
 
 Each command imports what it needs: Fabric, torchvision and torchmetrics take 13 s to import on a slow core, and
 neither `--help` nor the gates need them.
@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 from models.bundle import BundleError
-from training.options import DATASETS, FIGURES, GATES, PUBLISHED, Options, TrainingError
+from training.options import DATASETS, FIGURES, GATES, PUBLISHED, TEACHERS, Options, TrainingError
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,6 +46,25 @@ def train_reader(parsed: argparse.Namespace) -> None:
         command += ["--epochs", str(parsed.epochs)]
     run = reader.main(_options(parsed, command), recipe)
     print(f"{run.folder}: validation accuracy {run.history()[-1]['validation_accuracy']:.2%}")
+
+
+def train_teacher(parsed: argparse.Namespace) -> None:
+    """Trains a network that others learn from."""
+    from training import teacher
+
+    recipe = teacher.recipe_for(parsed.kind)
+    command = ["teacher", "--kind", parsed.kind]
+    run = teacher.main(_options(parsed, command), recipe.smoke() if parsed.smoke else recipe)
+    print(f"{run.folder}: validation accuracy {run.history()[-1]['validation_accuracy']:.2%}")
+
+
+def make_lessons(parsed: argparse.Namespace) -> None:
+    """Asks the teachers."""
+    from training import cnn, lessons
+
+    options = Options(data=parsed.data, runs=parsed.runs, dataset=parsed.dataset)
+    record = lessons.make(parsed.teachers, cnn.RECIPE, parsed.soiled, parsed.calm, options)
+    print(f"{parsed.runs / lessons.FOLDER}: {len(record.files)} lessons, sha256 {record.sha256}")
 
 
 def evaluate_run(parsed: argparse.Namespace) -> None:
@@ -103,14 +122,27 @@ def _parser() -> argparse.ArgumentParser:
         command = _add(commands, name, train_reader, f"train the {what} digit reader (20 minutes on one core)")
         command.set_defaults(reader=name)
         _add_run_options(command)
-        _add_data_options(command)
-        command.add_argument(
-            "--dataset", choices=DATASETS, default="mnist", help="sklearn: small stand-in, no download"
-        )
-        command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
+        _add_reader_options(command)
         command.add_argument("--epochs", type=_positive, help="instead of the recipe's")
+    command = _add(commands, "teacher", train_teacher, "train a network that the readers learn from (an hour)")
+    command.add_argument("--kind", choices=TEACHERS, required=True)
+    _add_run_options(command)
+    _add_reader_options(command)
+    command = _add(commands, "lessons", make_lessons, "ask the teachers about images as they are seen in training")
+    command.add_argument("teachers", type=Path, nargs="+", help="their runs' folders")
+    command.add_argument("--soiled", type=_positive, default=40, help="lessons with soiling (default 40)")
+    command.add_argument("--calm", type=_natural, default=8, help="lessons without it (default 8)")
+    command.add_argument("--runs", type=Path, default=Path("runs"), help="where they go (default runs/)")
+    _add_data_options(command)
+    command.add_argument("--dataset", choices=DATASETS, default="mnist", help=argparse.SUPPRESS)
     _add_ending_commands(commands)
     return parser
+
+
+def _add_reader_options(command: argparse.ArgumentParser) -> None:
+    _add_data_options(command)
+    command.add_argument("--dataset", choices=DATASETS, default="mnist", help="sklearn: small stand-in, no download")
+    command.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="default auto")
 
 
 def _add_ending_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -69,6 +69,11 @@ def open_test(dataset: str, root: Path) -> Examples:
     return _read_mnist(root, train=False)
 
 
+def standardise(images: Tensor) -> Tensor:
+    """uint8[N, 28, 28] of 0..255 -> float32[N, 28, 28] with the training pixels' mean 0 and variance 1."""
+    return (images.float() / 255 - MEAN) / STD
+
+
 def validation_indices() -> list[int]:
     """Which 5,000 rows of MNIST's train file are for validation: drawn once, without replacement, and stored."""
     return [int(line) for line in VALIDATION_INDICES.read_text().split()]

@@ -8,24 +8,27 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, kl_div, log_softmax
 from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks import build
 from training import data, progress, run
-from training.augment import bend
-from training.data import MEAN, STD, Examples
+from training.data import MEAN, STD, Examples, standardise
+from training.lessons import Lessons, view
 from training.options import Options, TrainingError
-from training.recipe import Recipe
+from training.recipe import Distillation, Recipe
 from training.run import Run, RunRecord
 
 EVALUATION_BATCH = 1000
+
+Loss = Callable[[Tensor], Tensor]  # of a batch's logits
 
 
 @dataclass
@@ -60,13 +63,15 @@ def train(recipe: Recipe, options: Options) -> Run:
     folder = options.runs / f"{recipe.name}-seed{options.seed}"
     device = choose_device(options.device)
     fabric = Fabric(accelerator=device, devices=1, precision=choose_precision(device))
-    current = run.start(folder, _record(recipe, options, fabric), resume=options.resume)
+    lessons = Lessons(options.runs) if recipe.distillation else None
+    current = run.start(folder, _record(recipe, options, fabric, lessons), resume=options.resume)
     if current.is_complete:
         return current
     state = fresh_state(recipe, options.seed, fabric)
     if (checkpoint := run.load_checkpoint(current.folder)) is not None:
         state.load_state_dict(checkpoint)
-    _run_epochs(recipe, options.seed, state, training, validation, fabric, current)
+    pupil = Pupil(recipe, options.seed, state, training, lessons, fabric)
+    _run_epochs(pupil, validation, current)
     current.save_weights(state.averaged.module)
     return current
 
@@ -134,17 +139,13 @@ def accuracy(network: nn.Module, examples: Examples, device: torch.device) -> fl
     return float((digits.cpu() == examples.labels).double().mean())
 
 
-def standardise(images: Tensor) -> Tensor:
-    """uint8[N, 28, 28] of 0..255 -> float32[N, 28, 28] with the training pixels' mean 0 and variance 1."""
-    return (images.float() / 255 - MEAN) / STD
-
-
-def _record(recipe: Recipe, options: Options, fabric: Fabric) -> RunRecord:
+def _record(recipe: Recipe, options: Options, fabric: Fabric, lessons: Lessons | None) -> RunRecord:
+    asked = recipe.model_dump(exclude={"network", "config"})
     return RunRecord(
         name=recipe.name,
         network=recipe.network,
         config=recipe.config,
-        recipe=recipe.model_dump(exclude={"network", "config"}),
+        recipe=asked | ({"lessons": lessons.record.sha256} if lessons else {}),
         seed=options.seed,
         dataset=data.describe(options.dataset, options.data),
         command=options.command,
@@ -152,61 +153,88 @@ def _record(recipe: Recipe, options: Options, fabric: Fabric) -> RunRecord:
     )
 
 
-def _run_epochs(
-    recipe: Recipe, seed: int, state: State, training: Examples, validation: Examples, fabric: Fabric, current: Run
-) -> None:
-    journal = progress.Journal(current, recipe.epochs, len(training) // recipe.batch_size * recipe.batch_size)
+class Pupil:
+    """Learns an epoch at a time."""
+
+    def __init__(
+        self, recipe: Recipe, seed: int, state: State, training: Examples, lessons: Lessons | None, fabric: Fabric
+    ) -> None:
+        self.recipe = recipe
+        self.state = state
+        self._seed = seed
+        self._training = training
+        self._lessons = lessons
+        self._fabric = fabric
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Whole batches; the few images left over wait for another epoch."""
+        return len(self._training) // self.recipe.batch_size * self.recipe.batch_size
+
+    def reaches(self, validation: Examples) -> float:
+        """Accuracy of the averaged weights."""
+        return accuracy(self.state.averaged.module, validation, self._fabric.device)
+
+    def learn(self, epoch: int, advance: Callable[[int], None]) -> float:
+        """Takes one step for each batch; the mean loss, in nats."""
+        recipe, steps = self.recipe, self.images_per_epoch // self.recipe.batch_size
+        generator = torch.Generator(self._fabric.device).manual_seed(self._seed * 100_003 + epoch)
+        torch.manual_seed(self._seed * 100_003 + epoch)
+        total = torch.zeros((), device=self._fabric.device)
+        self.state.network.train()
+        for step, (images, loss_of) in enumerate(self._batches(epoch, generator)):
+            for group in self.state.optimizer.param_groups:
+                group["lr"] = recipe.peak_rate * one_cycle((epoch + step / steps) / recipe.epochs, recipe.warm_up)
+            total += self._step(images, loss_of)
+            advance(len(images))
+        return round(float(total) / steps, 6)
+
+    def _batches(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Loss]]:
+        """Standardised images in a new order, and what a batch's logits cost."""
+        recipe, device = self.recipe, self._fabric.device
+        calm_from = round(recipe.epochs * (1 - recipe.calm))
+        order = torch.randperm(len(self._training), generator=generator, device=device)[: self.images_per_epoch]
+        images, labels = self._training.images.to(device), self._training.labels.to(device)
+        lesson = self._lessons.open(epoch, calm_from) if self._lessons else None
+        for rows in torch.split(order, recipe.batch_size):
+            if lesson and recipe.distillation:
+                taught = lesson.logits[rows].float()
+                yield standardise(lesson.images[rows]), partial(distil, recipe.distillation, taught, labels[rows])
+            else:
+                soiling = recipe.soiling if epoch < calm_from else None
+                seen = view(images[rows], recipe.augmentation, soiling, generator)
+                yield (seen - MEAN) / STD, partial(cross_entropy, target=labels[rows])
+
+    def _step(self, images: Tensor, loss_of: Loss) -> Tensor:
+        with self._fabric.autocast():
+            logits = self.state.network(images)
+        loss = loss_of(logits.float())
+        self.state.optimizer.zero_grad()
+        self._fabric.backward(loss)
+        clip_grad_norm_(self.state.network.parameters(), self.recipe.clip_norm)
+        self.state.optimizer.step()
+        self.state.averaged.update_parameters(self.state.network)
+        return loss.detach()
+
+
+def distil(distillation: Distillation, taught: Tensor, labels: Tensor, logits: Tensor) -> Tensor:
+    """The student's loss: how far it is from its teachers, both softened, and from the labels."""
+    temperature, weight = distillation.temperature, distillation.weight
+    student, teachers = log_softmax(logits / temperature, dim=1), log_softmax(taught / temperature, dim=1)
+    distance = kl_div(student, teachers, reduction="batchmean", log_target=True) * temperature**2
+    return weight * distance + (1 - weight) * cross_entropy(logits, labels)
+
+
+def _run_epochs(pupil: Pupil, validation: Examples, current: Run) -> None:
+    history = pupil.state.history
+    journal = progress.Journal(current, pupil.recipe.epochs, pupil.images_per_epoch)
     with journal:
-        journal.resume(state.history)
-        for epoch in range(len(state.history), recipe.epochs):
+        journal.resume(history)
+        for epoch in range(len(history), pupil.recipe.epochs):
             started = time.monotonic()
-            loss = _run_epoch(recipe, epoch, seed, state, training, fabric, journal.advance)
-            reached = accuracy(state.averaged.module, validation, fabric.device)
+            loss = pupil.learn(epoch, journal.advance)
+            reached = pupil.reaches(validation)
             seconds = round(time.monotonic() - started, 3)
-            state.history.append({"epoch": epoch + 1, "loss": loss, "validation_accuracy": reached, "seconds": seconds})
-            run.save_checkpoint(current.folder, state.state_dict())
-            journal.log(state.history)
-
-
-def _run_epoch(
-    recipe: Recipe,
-    epoch: int,
-    seed: int,
-    state: State,
-    training: Examples,
-    fabric: Fabric,
-    advance: Callable[[int], None],
-) -> float:
-    """Takes one step for each batch; the mean loss, in nats."""
-    generator = torch.Generator(fabric.device).manual_seed(seed * 100_003 + epoch)
-    torch.manual_seed(seed * 100_003 + epoch)
-    steps = len(training) // recipe.batch_size
-    total = torch.zeros((), device=fabric.device)
-    state.network.train()
-    for step, (images, labels) in enumerate(_batches(training, recipe.batch_size, generator)):
-        progress = (epoch * steps + step) / (recipe.epochs * steps)
-        for group in state.optimizer.param_groups:
-            group["lr"] = recipe.peak_rate * one_cycle(progress, recipe.warm_up)
-        bent = (bend(images.float() / 255, recipe.augmentation, generator) - MEAN) / STD
-        total += _step(state, bent, labels, recipe, fabric)
-        advance(len(labels))
-    return round(float(total) / steps, 6)
-
-
-def _step(state: State, images: Tensor, labels: Tensor, recipe: Recipe, fabric: Fabric) -> Tensor:
-    with fabric.autocast():
-        loss = cross_entropy(state.network(images).float(), labels)
-    state.optimizer.zero_grad()
-    fabric.backward(loss)
-    clip_grad_norm_(state.network.parameters(), recipe.clip_norm)
-    state.optimizer.step()
-    state.averaged.update_parameters(state.network)
-    return loss.detach()
-
-
-def _batches(examples: Examples, size: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Tensor]]:
-    """Shuffled whole batches; the few examples left over wait for another epoch."""
-    order = torch.randperm(len(examples), generator=generator, device=generator.device)
-    images, labels = examples.images.to(generator.device), examples.labels.to(generator.device)
-    for rows in torch.split(order[: len(order) // size * size], size):
-        yield images[rows], labels[rows]
+            history.append({"epoch": epoch + 1, "loss": loss, "validation_accuracy": reached, "seconds": seconds})
+            run.save_checkpoint(current.folder, pupil.state.state_dict())
+            journal.log(history)

@@ -7,6 +7,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PUBLISHED = REPOSITORY / "models" / "published"
 FIGURES = REPOSITORY / "docs" / "figures"
 DATASETS = ("mnist", "sklearn")
+TEACHERS = ("wide", "deep")
 GATES = ("and", "or", "nand", "nor", "xor", "xnor")
 
 

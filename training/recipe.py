@@ -4,7 +4,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
-from training.augment import Augmentation
+from training.augment import Augmentation, Soiling
+
+
+class Distillation(BaseModel):
+    """How a student listens to its teachers (Hinton et al., arXiv:1503.02531)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    temperature: PositiveFloat = Field(3.0, description="both sides' logits are divided by it")
+    weight: Annotated[float, Field(ge=0, le=1)] = Field(0.9, description="of the teachers; the labels have the rest")
 
 
 class Recipe(BaseModel):
@@ -23,10 +31,15 @@ class Recipe(BaseModel):
     clip_norm: PositiveFloat = Field(1.0, description="longest gradient, as a Euclidean norm")
     averaging: Annotated[float, Field(ge=0, lt=1)] = Field(description="decay of the averaged weights, per step")
     augmentation: Augmentation = Augmentation()
+    soiling: Soiling | None = Field(None, description="None: ink is bent, and otherwise left as it is")
+    calm: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.15, description="share of the epochs, the last ones, without it"
+    )
+    distillation: Distillation | None = Field(None, description="learn from lessons; None: from labels alone")
     max_examples: PositiveInt | None = Field(None, description="learn from so many only")
     floor: Annotated[float, Field(ge=0, le=1)] = Field(description="publish nothing under this test accuracy")
 
     def smoke(self) -> "Recipe":
         """The same run in seconds, to see that it works."""
-        small = {"name": f"{self.name}-smoke", "epochs": 4, "batch_size": 64, "max_examples": 512}
+        small = {"name": f"{self.name}-smoke", "epochs": 4, "batch_size": 64, "max_examples": 512, "distillation": None}
         return self.model_copy(update=small)

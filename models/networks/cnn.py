@@ -6,11 +6,12 @@ from torch.nn.functional import relu
 
 
 class ConvolutionalConfig(BaseModel):
-    """Widths of the reader's stages (channels) and the number of digits it tells apart."""
+    """Widths of the reader's stages (channels), residual blocks at the end, and the number of digits it tells apart."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     stem: PositiveInt = 32
     width: PositiveInt = 64
+    depth: PositiveInt = 1
     classes: PositiveInt = 10
 
 
@@ -46,7 +47,7 @@ class ConvolutionalReader(nn.Module):
             Convolution(1, config.stem, kernel=5, stride=2),  # 28x28 -> 14x14: strokes
             Convolution(config.stem, config.width),  # corners and crossings
             nn.MaxPool2d(2),  # 14x14 -> 7x7
-            Residual(config.width),  # loops and hooks: every cell now sees the whole digit
+            *(Residual(config.width) for _ in range(config.depth)),  # loops and hooks: every cell sees the whole digit
         )
         self.classifier = nn.Linear(config.width, config.classes)
 
