@@ -138,8 +138,15 @@ def files(**changes: bytes) -> dict[str, bytes]:
     return content | changes
 
 
-def publish(root: Path, name: str = "fake", version: int = 1, trap: str | None = None, **changes: Any) -> Path:
+def publish(
+    root: Path,
+    name: str = "fake",
+    version: int = 1,
+    trap: str | None = None,
+    other: dict[str, bytes] | None = None,
+    **changes: Any,
+) -> Path:
     """Publishes the fake reader and returns its folder. A `trap` raises or hangs; `changes` are to the manifest."""
     folder = root / name / str(version)
-    bundle.write(folder, manifest(name, version, **changes), files(**{bundle.ONNX: graph(trap)}))
+    bundle.write(folder, manifest(name, version, **changes), files(**{bundle.ONNX: graph(trap)} | (other or {})))
     return folder

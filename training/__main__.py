@@ -60,10 +60,10 @@ def train_teacher(parsed: argparse.Namespace) -> None:
 
 def make_lessons(parsed: argparse.Namespace) -> None:
     """Asks the teachers."""
-    from training import cnn, lessons
+    from training import lessons, teacher
 
     options = Options(data=parsed.data, runs=parsed.runs, dataset=parsed.dataset)
-    record = lessons.make(parsed.teachers, cnn.RECIPE, parsed.soiled, parsed.calm, options)
+    record = lessons.make(parsed.teachers, teacher.recipe_for("wide"), parsed.soiled, parsed.calm, options)
     print(f"{parsed.runs / lessons.FOLDER}: {len(record.files)} lessons, sha256 {record.sha256}")
 
 

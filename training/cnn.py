@@ -22,6 +22,7 @@ RECIPE = Recipe(
     peak_rate=0.2,
     weight_decay=5e-4,
     averaging=0.998,  # remembers about 500 steps, 2.3 epochs
+    quantised=True,
     floor=0.995,
 )
 

@@ -1,6 +1,8 @@
-"""The served graph: a network and its preprocessing as ONNX, and what ONNX Runtime makes of it."""
+"""The served graph: a network and its preprocessing as ONNX, in whole numbers where it may be, and what ONNX Runtime
+makes of it."""
 
 import io
+import logging
 import tempfile
 import time
 import warnings
@@ -13,11 +15,13 @@ import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 OUTPUT = "logits"
 CHUNK = 1000  # rows in one call
+QUANTISED = ["Conv", "Relu", "MaxPool", "Add"]
 
 
 class Graph:
@@ -63,6 +67,48 @@ def to_onnx(served: nn.Module, name: str, example: torch.Tensor) -> bytes:
         path = Path(folder) / "model.onnx"
         program.save(path, external_data=False)
         return _without_traces(onnx.load(path))
+
+
+def quantise(graph: bytes, examples: NDArray[np.uint8]) -> bytes:
+    """The graph with convolutions in whole numbers of 8 bits, whose ranges are those that the examples reach.
+
+    Half of the time. Weights take 7 bits, because older processors add two products of 8 bits in 16, and overflow. The
+    classifier stays as it is: it costs nothing, and its sums decide.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        before, after = Path(folder) / "float.onnx", Path(folder) / "model.onnx"
+        before.write_bytes(graph)
+        logging.getLogger().addFilter(_is_not_advice)
+        try:
+            quantize_static(
+                before,
+                after,
+                _Examples(examples),
+                op_types_to_quantize=QUANTISED,
+                per_channel=True,
+                reduce_range=True,
+                activation_type=QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
+            )
+        finally:
+            logging.getLogger().removeFilter(_is_not_advice)
+        return _without_traces(onnx.load(after))
+
+
+class _Examples(CalibrationDataReader):  # type: ignore[misc]
+    """Images as the quantiser wants them: a batch at a time."""
+
+    def __init__(self, images: NDArray[np.uint8]) -> None:
+        self._batches = iter(np.array_split(images, max(1, len(images) // CHUNK)))
+
+    def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
+        batch = next(self._batches, None)
+        return None if batch is None else {"images": batch}
+
+
+def _is_not_advice(record: logging.LogRecord) -> bool:
+    """The quantiser advises to fold operators first, which the exporter has done."""
+    return "pre-processing before quantization" not in record.getMessage()
 
 
 def _without_traces(model: onnx.ModelProto) -> bytes:

@@ -32,7 +32,7 @@ from models.networks import NETWORKS, Served
 from models.repository import Repository
 from training import evaluate, export, figures, gate, provenance, run, strokes
 from training.card import card
-from training.data import MEAN, STD
+from training.data import MEAN, STD, open_training
 from training.export import Graph
 from training.gate import TRUTH
 from training.options import PUBLISHED, REPOSITORY, TrainingError
@@ -40,6 +40,7 @@ from training.robustness import CORNERS, Tolerance
 from training.run import Run
 
 GOLDEN_ROWS = 32
+CALIBRATING = 1000  # training images whose ranges a quantised graph takes
 GOLDEN_SEED = 1969
 
 
@@ -84,10 +85,30 @@ def publish(
     files = {
         bundle.WEIGHTS: (folder / run.WEIGHTS).read_bytes(),
         bundle.ONNX: made.graph,
-        bundle.GOLDEN: save_arrays({"inputs": made.inputs, "logits": run_torch(made.served, made.inputs)}),
+        bundle.GOLDEN: save_arrays(_golden(current, made)),
         bundle.CARD: card(manifest, sorted(made.figures)).encode(),
     }
     return bundle.write(shelf.folder(name, number), manifest, files | made.figures)
+
+
+def reader_graph(current: Run, network: nn.Module, data: Path) -> tuple[nn.Module, bytes]:
+    """The network behind its preprocessing, and the graph that is served. Raises DataError."""
+    served = Served(network, MEAN, STD).eval()
+    graph = export.to_onnx(served, "images", torch.from_numpy(golden_images()))
+    if _is_quantised(current):
+        training, _ = open_training(current.record.dataset.name, data)
+        graph = export.quantise(graph, training.images[:CALIBRATING].numpy())
+    return served, graph
+
+
+def _is_quantised(current: Run) -> bool:
+    return bool(current.record.recipe.get("quantised"))
+
+
+def _golden(current: Run, made: Product) -> dict[str, NDArray[np.generic]]:
+    """Inputs and what they give; a quantised graph gives something a little different from its weights."""
+    golden = {"inputs": made.inputs, "logits": run_torch(made.served, made.inputs)}
+    return golden | ({"quantised_logits": Graph(made.graph).read(made.inputs)} if _is_quantised(current) else {})
 
 
 def run_torch(served: nn.Module, inputs: NDArray[np.generic]) -> NDArray[np.float32]:
@@ -110,9 +131,7 @@ def _check_floor(what: str, value: float, floor: float) -> None:
 
 
 def _reader(current: Run, network: nn.Module, data: Path) -> Product:
-    served = Served(network, MEAN, STD).eval()
-    inputs = golden_images()
-    content = export.to_onnx(served, "images", torch.from_numpy(inputs))
+    served, content = reader_graph(current, network, data)
     findings = evaluate.examine(Graph(content), current.record.dataset.name, data)
     _check_floor("test accuracy", findings.test.accuracy, current.record.recipe["floor"])
     shown = (findings.test_examples.images, findings.test_examples.labels, findings.test_logits)
@@ -125,7 +144,7 @@ def _reader(current: Run, network: nn.Module, data: Path) -> Product:
     return Product(
         served=served,
         graph=content,
-        inputs=inputs,
+        inputs=golden_images(),
         metrics={"validation": findings.validation, "test": findings.test, "robustness": findings.robustness},
         figures={
             "figures/learning-curves.png": figures.learning_curves(current.history(), "validation_accuracy"),
@@ -226,6 +245,7 @@ def _manifest(current: Run, network: nn.Module, made: Product, version: int) -> 
             config=NETWORKS[record.network].config(**record.config).model_dump(),
             parameters=sum(parameter.numel() for parameter in network.parameters()),
             multiply_adds=export.multiply_adds(made.served, example),
+            quantised=_is_quantised(current),
         ),
         metrics=Metrics(**made.metrics, onnx_max_difference=float(difference)),
         cost=Cost(us_per_input=graph.us_per_input(made.inputs), threads=1, hardware=provenance.processor()),

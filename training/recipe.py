@@ -36,6 +36,7 @@ class Recipe(BaseModel):
         0.15, description="share of the epochs, the last ones, without it"
     )
     distillation: Distillation | None = Field(None, description="learn from lessons; None: from labels alone")
+    quantised: bool = Field(default=False, description="serve convolutions in whole numbers of 8 bits")
     max_examples: PositiveInt | None = Field(None, description="learn from so many only")
     floor: Annotated[float, Field(ge=0, le=1)] = Field(description="publish nothing under this test accuracy")
 

@@ -10,13 +10,13 @@ from torch import Tensor, nn
 
 from models import bundle
 from models.manifest import Evaluation, Manifest
-from models.networks import Served, build
+from models.networks import build
 from models.repository import Repository
-from training import evaluate, export, figures, robustness, run, strokes
+from training import evaluate, figures, robustness, run, strokes
 from training.data import MEAN, STD
 from training.export import Graph
 from training.gate import TRUTH, read_tolerance
-from training.publish import golden_images
+from training.publish import reader_graph
 
 
 def describe_run(folder: Path, data: Path) -> str:
@@ -25,9 +25,8 @@ def describe_run(folder: Path, data: Path) -> str:
     network = current.load_network()
     if current.record.network in ("neuron", "two_layer"):
         return robustness.describe(read_tolerance(folder))
-    served = Served(network, MEAN, STD).eval()
-    graph = Graph(export.to_onnx(served, "images", torch.from_numpy(golden_images())))
-    findings = evaluate.examine(graph, current.record.dataset.name, data)
+    _, graph = reader_graph(current, network, data)
+    findings = evaluate.examine(Graph(graph), current.record.dataset.name, data)
     lines = [_line("validation", findings.validation), _line("test", findings.test)]
     lines.append(f"temperature {findings.temperature}  {findings.rejection!r}")
     lines += [f"{name:<28} {value}" for name, value in findings.robustness.items()]

@@ -38,6 +38,7 @@ class Engine(Predictor, Protocol):
     """Runs one model."""
 
     platform: str  # what runs it, for people: "onnxruntime-cpu"
+    runs_graph: bool  # the bundle's graph, quantised where it is; else its weights, in floating point
 
     def predict(self, rows: Rows) -> Logits:
         """Logits of the rows, unscaled by any temperature."""

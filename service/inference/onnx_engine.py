@@ -16,6 +16,7 @@ class OnnxEngine:
 
     platform = "onnxruntime-cpu"
     any_thread = True
+    runs_graph = True
 
     def __init__(self, bundle: Bundle, threads: int) -> None:
         options = ort.SessionOptions()

@@ -33,6 +33,7 @@ class TorchEngine:
     Raises RuntimeError when the weights do not fit the network, or when CUDA is asked for and absent.
     """
 
+    runs_graph = False
     any_thread = False  # a GPU's buffers are of one batch at a time, and the event loop has better to do than to wait
 
     def __init__(self, bundle: Bundle, settings: Inference, threads: int) -> None:

@@ -14,8 +14,9 @@ from models import bundle
 from models.networks import NETWORKS, Served, build
 from models.repository import Repository
 from tests.servers import REPOSITORY
+from training import strokes
 from training.data import MEAN, STD
-from training.export import Graph, multiply_adds, to_onnx
+from training.export import Graph, multiply_adds, quantise, to_onnx
 from training.gate import TRUTH
 from training.publish import golden_floats, golden_images
 from training.report import load_published
@@ -71,6 +72,16 @@ def test_the_served_graph_takes_any_number_of_rows() -> None:
     np.testing.assert_allclose(together, alone, atol=1e-5)
 
 
+def test_whole_numbers_read_as_floats_do_in_less_space(published: Path) -> None:
+    floats = Repository(published).open("cnn", 1).files[bundle.ONNX]
+    digits, _ = strokes.draw_many(300, seed=8)
+    whole = quantise(floats, digits)
+    before, after = Graph(floats).read(digits), Graph(whole).read(digits)
+    assert (before.argmax(axis=1) != after.argmax(axis=1)).sum() <= 1
+    assert 0 < np.abs(before - after).max() < 3
+    assert len(whole) < 0.4 * len(floats)
+
+
 def test_multiply_adds_can_be_counted_by_hand() -> None:
     _, served, inputs = served_twin("two_layer")
     assert multiply_adds(served, torch.from_numpy(inputs)) == 2 * 8 + 8
@@ -93,7 +104,8 @@ def test_published_models_give_their_golden_logits(name: str, published: Path) -
     opened = repository.open(name)
     golden = load_arrays(opened.files[bundle.GOLDEN])
     assert len(golden["inputs"]) == 32
-    np.testing.assert_allclose(Graph(opened.files[bundle.ONNX]).read(golden["inputs"]), golden["logits"], atol=1e-3)
+    served = golden["quantised_logits" if opened.manifest.network.quantised else "logits"]
+    np.testing.assert_allclose(Graph(opened.files[bundle.ONNX]).read(golden["inputs"]), served, atol=1e-3)
     network = load_published(repository, name)
     if opened.manifest.input.preprocessing:
         network = Served(network, MEAN, STD).eval()

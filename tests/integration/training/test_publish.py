@@ -4,9 +4,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from safetensors.numpy import load
 
 from models import bundle
 from models.bundle import BundleExists
+from service.inference.catalog import check_golden
+from service.inference.onnx_engine import OnnxEngine
 from training import cnn, evaluate, gate, loop, rnn
 from training.gate import recipe_for
 from training.options import Options
@@ -62,7 +65,11 @@ def test_a_reader_is_published_whole(recipe: Recipe, repository: Path) -> None:
     read = bundle.read(repository / "models" / "published" / recipe.name / "1")
     assert read.manifest == published
     assert published.metrics.test.n == 360
-    assert published.metrics.onnx_max_difference < 1e-4
+    assert published.network.quantised is recipe.quantised
+    assert published.metrics.onnx_max_difference < (1.0 if recipe.quantised else 1e-4)
+    golden = load(read.files[bundle.GOLDEN])
+    assert ("quantised_logits" in golden) is recipe.quantised
+    check_golden(OnnxEngine(read, threads=1), read)
     assert published.provenance.command == "a command"
     assert set(published.reference) == {"ink", "width", "height", "grey", "digit", "confidence"}
     assert {"card.md", "figures/confusion.png", "figures/learning-curves.png"} < set(read.files)

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save
 
 from models import bundle
 from service.errors import NotReady, UnknownModel
@@ -79,11 +80,34 @@ def test_readiness_asks_for_the_required_models(tmp_path: Path) -> None:
     assert load(tmp_path, required=("cnn", "rnn")).why_not_ready() == "required model rnn is not loaded"
 
 
+@pytest.mark.parametrize(("runs_graph", "wanted"), [(True, "quantised_logits"), (False, "logits")])
+def test_a_quantised_graph_is_held_to_its_own_golden_logits(tmp_path: Path, runs_graph: bool, wanted: str) -> None:
+    inputs = np.stack([bundles.image_of(digit) for digit in range(10)])
+    golden = {"logits": np.zeros((10, 10), np.float32), "quantised_logits": np.ones((10, 10), np.float32)}
+    folder = bundles.publish(tmp_path, other={bundle.GOLDEN: save({"inputs": inputs} | golden)})
+
+    class Says:
+        platform = "fake"
+
+        def __init__(self, level: float) -> None:
+            self.runs_graph = runs_graph
+            self._level = level
+
+        def predict(self, rows: np.ndarray) -> np.ndarray:
+            return np.full((len(rows), 10), self._level, np.float32)
+
+    read = bundle.read(folder)
+    check_golden(Says(golden[wanted][0, 0]), read)
+    with pytest.raises(GoldenMismatch):
+        check_golden(Says(1 - golden[wanted][0, 0]), read)
+
+
 def test_a_graph_that_disagrees_with_its_golden_logits_is_not_served(tmp_path: Path) -> None:
     read = bundle.read(bundles.publish(tmp_path))
 
     class Wrong:
         platform = "fake"
+        runs_graph = True
 
         def predict(self, rows: np.ndarray) -> np.ndarray:
             return np.full((len(rows), 10), np.nan, np.float32)
