@@ -9,10 +9,14 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.error import URLError
 
 from models.bundle import BundleError
 from training.options import DATASETS, FIGURES, GATES, PUBLISHED, TEACHERS, Options, TrainingError
+
+if TYPE_CHECKING:
+    from training.run import Run
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,8 +48,7 @@ def train_reader(parsed: argparse.Namespace) -> None:
     if parsed.epochs:
         recipe = recipe.model_copy(update={"epochs": parsed.epochs})
         command += ["--epochs", str(parsed.epochs)]
-    run = reader.main(_options(parsed, command), recipe)
-    print(f"{run.folder}: validation accuracy {run.history()[-1]['validation_accuracy']:.2%}")
+    _report(reader.main(_options(parsed, command), recipe))
 
 
 def train_teacher(parsed: argparse.Namespace) -> None:
@@ -54,8 +57,7 @@ def train_teacher(parsed: argparse.Namespace) -> None:
 
     recipe = teacher.recipe_for(parsed.kind)
     command = ["teacher", "--kind", parsed.kind]
-    run = teacher.main(_options(parsed, command), recipe.smoke() if parsed.smoke else recipe)
-    print(f"{run.folder}: validation accuracy {run.history()[-1]['validation_accuracy']:.2%}")
+    _report(teacher.main(_options(parsed, command), recipe.smoke() if parsed.smoke else recipe))
 
 
 def make_lessons(parsed: argparse.Namespace) -> None:
@@ -92,6 +94,11 @@ def write_report(parsed: argparse.Namespace) -> None:
 
     report.draw_figures(parsed.published, parsed.figures)
     print(report.table(parsed.published))
+
+
+def _report(run: "Run") -> None:
+    if os.environ.get("RANK", "0") == "0":  # of torchrun's processes
+        print(f"{run.folder}: validation accuracy {run.history()[-1]['validation_accuracy']:.2%}")
 
 
 def _options(parsed: argparse.Namespace, command: list[str]) -> Options:

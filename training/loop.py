@@ -5,11 +5,12 @@ the same order, bent the same way, and on CPU ends with the same bits as an unbr
 """
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import torch
 from lightning_fabric import Fabric
@@ -61,19 +62,34 @@ def train(recipe: Recipe, options: Options) -> Run:
     if recipe.max_examples:
         training, validation = training.first(recipe.max_examples), validation.first(recipe.max_examples)
     folder = options.runs / f"{recipe.name}-seed{options.seed}"
-    device = choose_device(options.device)
-    fabric = Fabric(accelerator=device, devices=1, precision=choose_precision(device))
+    fabric = launch(choose_device(options.device))
     lessons = Lessons(options.runs) if recipe.distillation else None
-    current = run.start(folder, _record(recipe, options, fabric, lessons), resume=options.resume)
+    if fabric.is_global_zero:
+        run.start(folder, _record(recipe, options, fabric, lessons), resume=options.resume)
+    fabric.barrier()
+    current = run.find(folder)
     if current.is_complete:
         return current
     state = fresh_state(recipe, options.seed, fabric)
     if (checkpoint := run.load_checkpoint(current.folder)) is not None:
         state.load_state_dict(checkpoint)
     pupil = Pupil(recipe, options.seed, state, training, lessons, fabric)
-    _run_epochs(pupil, validation, current)
-    current.save_weights(state.averaged.module)
+    _run_epochs(pupil, validation, current, is_first=fabric.is_global_zero)
+    if fabric.is_global_zero:
+        current.save_weights(state.averaged.module)
+    fabric.barrier()
     return current
+
+
+def launch(device: Literal["cpu", "cuda"]) -> Fabric:
+    """One process, or as many as torchrun has started, each with its share of every batch."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    machines = int(os.environ.get("WORLD_SIZE", "1")) // here
+    strategy = "ddp" if here * machines > 1 else "auto"
+    precision = choose_precision(device)
+    fabric = Fabric(accelerator=device, devices=here, num_nodes=machines, strategy=strategy, precision=precision)
+    fabric.launch()
+    return fabric
 
 
 def fresh_state(recipe: Recipe, seed: int, fabric: Fabric) -> State:
@@ -154,7 +170,7 @@ def _record(recipe: Recipe, options: Options, fabric: Fabric, lessons: Lessons |
 
 
 class Pupil:
-    """Learns an epoch at a time."""
+    """Learns an epoch at a time; where torchrun has started several processes, each its share of every batch."""
 
     def __init__(
         self, recipe: Recipe, seed: int, state: State, training: Examples, lessons: Lessons | None, fabric: Fabric
@@ -165,6 +181,7 @@ class Pupil:
         self._training = training
         self._lessons = lessons
         self._fabric = fabric
+        self._forward = state.network if fabric.world_size == 1 else fabric.setup_module(state.network)
 
     @property
     def images_per_epoch(self) -> int:
@@ -186,8 +203,9 @@ class Pupil:
             for group in self.state.optimizer.param_groups:
                 group["lr"] = recipe.peak_rate * one_cycle((epoch + step / steps) / recipe.epochs, recipe.warm_up)
             total += self._step(images, loss_of)
-            advance(len(images))
-        return round(float(total) / steps, 6)
+            advance(recipe.batch_size)
+        mean = cast(Tensor, self._fabric.all_reduce(total / steps))  # over processes
+        return round(float(mean), 6)
 
     def _batches(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[Tensor, Loss]]:
         """Standardised images in a new order, and what a batch's logits cost."""
@@ -196,7 +214,11 @@ class Pupil:
         order = torch.randperm(len(self._training), generator=generator, device=device)[: self.images_per_epoch]
         images, labels = self._training.images.to(device), self._training.labels.to(device)
         lesson = self._lessons.open(epoch, calm_from) if self._lessons else None
-        for rows in torch.split(order, recipe.batch_size):
+        rank, processes = self._fabric.global_rank, self._fabric.world_size
+        if rank:
+            generator.manual_seed(generator.initial_seed() + rank)  # images of its own, bent in ways of its own
+        for batch in torch.split(order, recipe.batch_size):
+            rows = batch[rank::processes]
             if lesson and recipe.distillation:
                 taught = lesson.logits[rows].float()
                 yield standardise(lesson.images[rows]), partial(distil, recipe.distillation, taught, labels[rows])
@@ -207,7 +229,7 @@ class Pupil:
 
     def _step(self, images: Tensor, loss_of: Loss) -> Tensor:
         with self._fabric.autocast():
-            logits = self.state.network(images)
+            logits = self._forward(images)
         loss = loss_of(logits.float())
         self.state.optimizer.zero_grad()
         self._fabric.backward(loss)
@@ -225,9 +247,9 @@ def distil(distillation: Distillation, taught: Tensor, labels: Tensor, logits: T
     return weight * distance + (1 - weight) * cross_entropy(logits, labels)
 
 
-def _run_epochs(pupil: Pupil, validation: Examples, current: Run) -> None:
+def _run_epochs(pupil: Pupil, validation: Examples, current: Run, *, is_first: bool) -> None:
     history = pupil.state.history
-    journal = progress.Journal(current, pupil.recipe.epochs, pupil.images_per_epoch)
+    journal = progress.Journal(current, pupil.recipe.epochs, pupil.images_per_epoch) if is_first else progress.Silence()
     with journal:
         journal.resume(history)
         for epoch in range(len(history), pupil.recipe.epochs):
@@ -236,5 +258,6 @@ def _run_epochs(pupil: Pupil, validation: Examples, current: Run) -> None:
             reached = pupil.reaches(validation)
             seconds = round(time.monotonic() - started, 3)
             history.append({"epoch": epoch + 1, "loss": loss, "validation_accuracy": reached, "seconds": seconds})
-            run.save_checkpoint(current.folder, pupil.state.state_dict())
+            if is_first:
+                run.save_checkpoint(current.folder, pupil.state.state_dict())
             journal.log(history)

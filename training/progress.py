@@ -9,7 +9,27 @@ from torch.utils.tensorboard import SummaryWriter
 from training.run import TENSORBOARD, Run
 
 
-class Journal:
+class Silence:
+    """What the second and later processes of a run see: nothing. The first one keeps the journal."""
+
+    def __enter__(self) -> "Silence":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def resume(self, history: list[dict[str, Any]]) -> None:
+        """As Journal's."""
+
+    def advance(self, images: int) -> None:
+        """As Journal's."""
+
+    def log(self, history: list[dict[str, Any]]) -> None:
+        """As Journal's."""
+
+
+class Journal(Silence):
     """Shows and keeps how a run goes. `images_per_epoch` sets the bar's length."""
 
     def __init__(self, run: Run, epochs: int, images_per_epoch: int) -> None:
