@@ -97,6 +97,7 @@ class Batcher:
         self._queued_rows = 0
         self._expected_rows = 0  # that are being parsed
         self._running: list[_Job] = []
+        self._running_since = 0.0
         self._is_due = False  # a batch is made at the end of this turn of the loop
         self._due_since = 0.0
         self._turn_s = 0.0  # how long that takes: longer, the more requests come in a turn
@@ -215,7 +216,7 @@ class Batcher:
         self._is_due = False
         self._turn_s = _blend(self._turn_s, time.monotonic() - self._due_since)
         quick_rows = self._quick_rows()
-        self._running = self._take_batch(quick_rows)
+        self._running, self._running_since = self._take_batch(quick_rows), time.monotonic()
         if not self._running:
             self._call_next()
             return
@@ -323,10 +324,11 @@ class Batcher:
             job.alarm = asyncio.get_running_loop().call_later(job.deadline - time.monotonic(), self._expire, job)
 
     def _expire(self, job: _Job) -> None:
+        """Whoever spent most of its time in the queue has met too many others; else the engine is slow, or hangs."""
         if not job.is_waiting():
             return
         self._observer.rejected("deadline")
-        if job in self._running:
+        if job in self._running and self._running_since - job.enqueued < job.deadline - self._running_since:
             job.fail(DeadlineExceeded(f"the deadline passed before model {self._name} answered"))
         else:
             wait_s = self._queued_rows * self._pace_s

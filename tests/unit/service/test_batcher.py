@@ -222,6 +222,26 @@ def test_a_request_that_expires_in_the_queue_never_runs() -> None:
     assert engine.batches == [1]
 
 
+def test_a_request_that_waited_for_most_of_its_time_was_one_too_many() -> None:
+    engine = Gated()
+
+    async def scenario() -> None:
+        one = batcher(engine, rows=1)
+        first = await occupy(one, rows(1))
+        deadline = due(0.5)
+        second = asyncio.create_task(one.submit(rows(2), deadline))
+        await until(lambda: time.monotonic() > deadline - 0.2)
+        before, engine.gate = engine.gate, threading.Event()
+        before.set()
+        await first
+        await until(lambda: one.queued_rows == 0)  # it runs, and will not end in time
+        with pytest.raises(Overloaded, match="passed in the queue"):
+            await second
+        engine.gate.set()
+
+    asyncio.run(scenario())
+
+
 def test_a_deadline_that_has_passed_is_said_to_have_passed() -> None:
     engine = Doubling()
 
