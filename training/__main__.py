@@ -44,7 +44,11 @@ def train_reader(parsed: argparse.Namespace) -> None:
     from training import cnn, rnn
 
     reader = {"cnn": cnn, "rnn": rnn}[parsed.reader]
-    recipe, command = reader.RECIPE.smoke() if parsed.smoke else reader.RECIPE, [parsed.reader]
+    recipe, command = reader.TAUGHT if parsed.taught else reader.RECIPE, [parsed.reader]
+    if parsed.taught:
+        command.append("--taught")
+    if parsed.smoke:
+        recipe = recipe.smoke()
     if parsed.epochs:
         recipe = recipe.model_copy(update={"epochs": parsed.epochs})
         command += ["--epochs", str(parsed.epochs)]
@@ -130,6 +134,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(reader=name)
         _add_run_options(command)
         _add_reader_options(command)
+        command.add_argument("--taught", action="store_true", help="learn from lessons too (docs/training.md)")
         command.add_argument("--epochs", type=_positive, help="instead of the recipe's")
     command = _add(commands, "teacher", train_teacher, "train a network that the readers learn from (an hour)")
     command.add_argument("--kind", choices=TEACHERS, required=True)
