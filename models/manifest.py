@@ -40,9 +40,7 @@ class NetworkSpec(Record):
     config: dict[str, Any]
     parameters: PositiveInt
     multiply_adds: PositiveInt = Field(description="multiplications with an addition, for one input")
-    quantised: bool = Field(
-        default=False, description="whether the graph's convolutions take whole numbers of 8 bits"
-    )
+    quantised: bool = Field(default=False, description="whether the graph's convolutions take whole numbers of 8 bits")
 
 
 class Preprocessing(Record):
