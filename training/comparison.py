@@ -28,10 +28,10 @@ def over_seeds(what: str, values: Sequence[float]) -> SeedStatistics:
 def mcnemar(first: Tensor, second: Tensor) -> float:
     """How likely so uneven a difference is by chance, two-sided and exact (McNemar, Psychometrika 12, 1947).
 
-    `first` and `second`, bool[N], say which of the same images each reader read rightly. Images on which they agree tell
+    `first` and `second`, bool[N], say which of the same images each reader read rightly. Those on which they agree tell
     nothing; the others are tosses of a coin if neither reader is better.
     """
     gained, lost = int((second & ~first).sum()), int((first & ~second).sum())
     tosses = gained + lost
     tail = sum(math.comb(tosses, heads) for heads in range(min(gained, lost) + 1))
-    return min(1.0, 2 * tail / 2**tosses)
+    return min(1.0, 2 * tail / (1 << tosses))
