@@ -107,6 +107,7 @@ def _report(run: "Run") -> None:
 
 def _options(parsed: argparse.Namespace, command: list[str]) -> Options:
     dataset = getattr(parsed, "dataset", "mnist")
+    processes = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))  # torchrun's
     words = ["python", "-m", "training", *command, "--seed", str(parsed.seed)]
     words += ["--dataset", dataset] if dataset != "mnist" else []
     words += ["--smoke"] if parsed.smoke else []
@@ -117,6 +118,8 @@ def _options(parsed: argparse.Namespace, command: list[str]) -> Options:
         seed=parsed.seed,
         device=getattr(parsed, "device", "cpu"),
         resume=parsed.resume,
+        processes=processes,
+        machines=int(os.environ.get("WORLD_SIZE", "1")) // processes,
         command=shlex.join(words),  # makes the same run again; holds no path of this machine
     )
 

@@ -5,7 +5,6 @@ the same order, bent the same way, and on CPU ends with the same bits as an unbr
 """
 
 import math
-import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -62,7 +61,7 @@ def train(recipe: Recipe, options: Options) -> Run:
     if recipe.max_examples:
         training, validation = training.first(recipe.max_examples), validation.first(recipe.max_examples)
     folder = options.runs / f"{recipe.name}-seed{options.seed}"
-    fabric = launch(choose_device(options.device))
+    fabric = launch(options)
     lessons = Lessons(options.runs) if recipe.distillation else None
     if fabric.is_global_zero:
         run.start(folder, _record(recipe, options, fabric, lessons), resume=options.resume)
@@ -81,13 +80,16 @@ def train(recipe: Recipe, options: Options) -> Run:
     return current
 
 
-def launch(device: Literal["cpu", "cuda"]) -> Fabric:
-    """One process, or as many as torchrun has started, each with its share of every batch."""
-    here = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
-    machines = int(os.environ.get("WORLD_SIZE", "1")) // here
-    strategy = "ddp" if here * machines > 1 else "auto"
-    precision = choose_precision(device)
-    fabric = Fabric(accelerator=device, devices=here, num_nodes=machines, strategy=strategy, precision=precision)
+def launch(options: Options) -> Fabric:
+    """This process's place among those that torchrun has started, or alone. Raises TrainingError."""
+    device = choose_device(options.device)
+    fabric = Fabric(
+        accelerator=device,
+        devices=options.processes,
+        num_nodes=options.machines,
+        strategy="ddp" if options.processes * options.machines > 1 else "auto",
+        precision=choose_precision(device),
+    )
     fabric.launch()
     return fabric
 

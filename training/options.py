@@ -27,3 +27,5 @@ class Options:
     resume: bool = False
     command: str = ""
     repository: Path = REPOSITORY
+    processes: int = 1  # on each machine, started by torchrun; each takes its share of every batch
+    machines: int = 1

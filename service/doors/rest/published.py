@@ -25,7 +25,7 @@ class Published:
     async def describe(self, request: Request) -> Answer:
         """One version with its manifest; null for one that failed to load."""
         entry = self._entry(request)
-        manifest = entry.model.bundle.manifest.model_dump(mode="json") if entry.model else None
+        manifest = entry.model.bundle.manifest.model_dump(mode="json", exclude_unset=True) if entry.model else None
         return answer(_listing(entry) | {"manifest": manifest, "request_id": request.state.request_id})
 
     async def card(self, request: Request) -> Response:
