@@ -45,7 +45,7 @@ def corrupt(images: Images, family: str, level: int, seed: int = 0) -> Images:
 
 def shot(images: Pixels, photons: float, rng: Generator) -> Pixels:
     """White ink sends so many photons, paper a tenth: their counts vary (Poisson)."""
-    return rng.poisson((images + 0.1) * photons) / photons - 0.1
+    return np.asarray(rng.poisson((images + 0.1) * photons) / photons - 0.1)
 
 
 def impulse(images: Pixels, share: float, rng: Generator) -> Pixels:
@@ -63,7 +63,8 @@ def motion(images: Pixels, pixels: float, rng: Generator) -> Pixels:
     """The camera moved so far, in one direction."""
     angle = _each(images, rng, 0, np.pi)
     ways = np.linspace(-pixels / 2, pixels / 2, 7)
-    return np.mean([_sample(images, ROWS + way * np.sin(angle), COLUMNS + way * np.cos(angle)) for way in ways], axis=0)
+    seen = [_sample(images, ROWS + way * np.sin(angle), COLUMNS + way * np.cos(angle)) for way in ways]
+    return np.asarray(np.mean(seen, axis=0))
 
 
 def glass(images: Pixels, pixels: float, rng: Generator) -> Pixels:
@@ -77,7 +78,7 @@ def pixelate(images: Pixels, blocks: float, _rng: Generator) -> Pixels:
     block = np.arange(SIDE) * int(blocks) // SIDE
     alike = (block[:, None] == block).astype(np.float32)
     mean = alike / alike.sum(axis=1)
-    return mean.T @ images @ mean
+    return np.asarray(mean.T @ images @ mean)
 
 
 def dead_columns(images: Pixels, count: float, rng: Generator) -> Pixels:
@@ -98,7 +99,7 @@ def holes(images: Pixels, count: float, rng: Generator) -> Pixels:
 def ruled_lines(images: Pixels, level: float, rng: Generator) -> Pixels:
     """Paper with a line of this brightness every 6 to 9 pixels."""
     spacing, phase = rng.integers(6, 10, (len(images), 1, 1)), rng.integers(0, 9, (len(images), 1, 1))
-    return np.maximum(images, level * ((ROWS + phase) % spacing == 0))
+    return np.asarray(np.maximum(images, level * ((ROWS + phase) % spacing == 0)))
 
 
 def strike_through(images: Pixels, count: float, rng: Generator) -> Pixels:
@@ -150,7 +151,7 @@ def stripe(images: Pixels, width: float, rng: Generator) -> Pixels:
 def checker(images: Pixels, level: float, rng: Generator) -> Pixels:
     """A chequerboard with squares of 2 to 5 pixels lies behind the ink."""
     size, phase = rng.integers(2, 6, (len(images), 1, 1)), rng.integers(0, 5, (len(images), 1, 1))
-    return np.maximum(images, level * (((ROWS + phase) // size + (COLUMNS + phase) // size) % 2))
+    return np.asarray(np.maximum(images, level * (((ROWS + phase) // size + (COLUMNS + phase) // size) % 2)))
 
 
 def spatter(images: Pixels, share: float, rng: Generator) -> Pixels:

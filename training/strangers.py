@@ -1,7 +1,7 @@
 """What is no single digit, to see whether a reader notices: noise, nothing, letters, halves that do not fit, pairs.
 
-Knows arrays, fonts and one random generator. Digits are the caller's. Letters that could be digits are left out, so that
-every stranger ought to be refused.
+Knows arrays, fonts and one random generator. Digits are the caller's. Letters that could be digits are left out, so
+that every stranger ought to be refused.
 """
 
 import zlib
@@ -35,7 +35,7 @@ FONTS = (  # matplotlib brings them, so they are the same everywhere
 
 
 def draw(kind: str, count: int, digits: Images, labels: Labels, seed: int = 0) -> Images:
-    """Makes `count` strangers of a kind of KINDS, uint8[count, 28, 28], from digits uint8[N, 28, 28] where it needs any."""
+    """Makes `count` strangers of a kind of KINDS, uint8[count, 28, 28], from digits uint8[N, 28, 28] where need be."""
     return KINDS[kind](count, digits, labels, np.random.default_rng([seed, zlib.crc32(kind.encode())]))
 
 
