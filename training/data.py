@@ -52,7 +52,7 @@ class DatasetRecord(BaseModel):
 def open_training(dataset: str, root: Path) -> tuple[Examples, Examples]:
     """The examples to learn from and those to choose by, none of them from the test split. Raises DataError."""
     if dataset == "sklearn":
-        every = _small_digits()
+        every = small_digits()
         fold = torch.arange(len(every)) % 5
         return _select(every, fold > 1), _select(every, fold == 1)
     every = _read_mnist(root, train=True)
@@ -64,7 +64,7 @@ def open_training(dataset: str, root: Path) -> tuple[Examples, Examples]:
 def open_test(dataset: str, root: Path) -> Examples:
     """The test split, which nothing is ever chosen on. For `training.evaluate` alone. Raises DataError."""
     if dataset == "sklearn":
-        every = _small_digits()
+        every = small_digits()
         return _select(every, torch.arange(len(every)) % 5 == 0)
     return _read_mnist(root, train=False)
 
@@ -115,7 +115,7 @@ def _read_mnist(root: Path, *, train: bool) -> Examples:
     return Examples(mnist.data, mnist.targets)
 
 
-def _small_digits() -> Examples:
+def small_digits() -> Examples:
     """1,797 digits of 8x8 pixels in 0..16, enlarged to the 20x20 box that MNIST's digits fill."""
     from sklearn.datasets import load_digits  # 3 s to import on a slow core, which gates need not wait for
 

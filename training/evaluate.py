@@ -11,22 +11,21 @@ from urllib.request import Request, urlopen
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sklearn.metrics import roc_auc_score
 from torch import Tensor
-from torch.nn.functional import cross_entropy, softmax
-from torchmetrics.functional.classification import (
-    multiclass_calibration_error,
-    multiclass_confusion_matrix,
-)
 
 from models import features
 from models.manifest import Evaluation, ReferenceDistribution, Rejection
-from training import data, strokes
+from training import calibration, data, latency, strokes
+from training.calibration import choose_rejection, fit_temperature, is_accepted, score
+from training.corruptions import FAMILIES, corrupt
 from training.data import Examples
 from training.export import Graph
+from training.strangers import KINDS, draw
 
-CLASSES = 10
-REFUSED_BY_EACH = 0.005  # share of the validation images under each threshold: together about 1 %
 DRAWN = 1000
+STRANGERS = 1000  # of each kind
+THINNED = 5  # every fifth test image is spoilt in each way
 HTTP_BATCH = 500  # 1.3 MB of JSON, an eighth of what a server takes
 SEED = 20_000
 
@@ -59,7 +58,11 @@ def examine(graph: Graph, dataset: str, root: Path) -> Findings:
         validation=score(logits, validation.labels, temperature),
         test=score(test_logits, test.labels, temperature),
         robustness=refusals(test_logits, test.labels, rejection, temperature)
-        | drawn_figures(graph, rejection, temperature),
+        | drawn_figures(graph, rejection, temperature)
+        | corruption_figures(graph, test)
+        | stranger_figures(graph, test, test_logits)
+        | {"small_digits_accuracy": accuracy(graph, data.small_digits())}
+        | {"times_a_bare_graph": latency.as_multiple(graph, test.images[:64].numpy())},
         reference=reference(validation, logits, temperature),
         test_examples=test,
         test_logits=test_logits,
@@ -81,49 +84,14 @@ def read(graph: Graph, images: Tensor) -> Tensor:
     return torch.from_numpy(graph.read(images.numpy()))
 
 
-def score(logits: Tensor, labels: Tensor, temperature: float) -> Evaluation:
-    """Accuracy, negative log-likelihood, calibration error (15 bins, Guo et al., arXiv:1706.04599) and confusion."""
-    scaled = logits / temperature
-    probabilities = softmax(scaled, dim=1)
-    confusion = multiclass_confusion_matrix(logits, labels, CLASSES)
-    return Evaluation(
-        n=len(labels),
-        accuracy=int(confusion.trace()) / len(labels),  # of whole numbers, so that 9,964 of 10,000 is 0.9964
-        nll=float(cross_entropy(scaled, labels)),
-        ece=float(multiclass_calibration_error(probabilities, labels, CLASSES, n_bins=15)),
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
-    )
-
-
-def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The one number that logits are divided by for the least negative log-likelihood."""
-    candidates = torch.logspace(-0.6, 0.6, 301, dtype=torch.float64)  # 0.25 to 4, in steps of 0.9 %
-    losses = torch.stack([cross_entropy(logits.double() / candidate, labels) for candidate in candidates])
-    return round(float(candidates[losses.argmin()]), 4)
-
-
-def choose_rejection(logits: Tensor, temperature: float) -> Rejection:
-    """Thresholds that refuse half a percent of the validation images each."""
-    confidence = softmax(logits / temperature, dim=1).amax(dim=1)
-    return Rejection(
-        min_confidence=round(float(confidence.quantile(REFUSED_BY_EACH)), 4),
-        min_energy=round(float(logits.logsumexp(dim=1).quantile(REFUSED_BY_EACH)), 4),
-    )
-
-
-def is_accepted(logits: Tensor, rejection: Rejection, temperature: float) -> Tensor:
-    """Which of logits float32[N, 10] pass both thresholds: bool[N]."""
-    confidence = softmax(logits / temperature, dim=1).amax(dim=1)
-    return (confidence >= rejection.min_confidence) & (logits.logsumexp(dim=1) >= rejection.min_energy)
-
-
 def refusals(logits: Tensor, labels: Tensor, rejection: Rejection, temperature: float) -> dict[str, float]:
-    """On the test split: the share that is refused, and the share of errors among the accepted."""
+    """On the test split: the share that is refused, and the share of errors among the accepted; also at 1 % refused."""
     accepted = is_accepted(logits, rejection, temperature)
     wrong = logits.argmax(dim=1) != labels
     return {
         "test_refused": _share(~accepted),
         "test_error_among_accepted": round(float(wrong[accepted].double().mean()), 5),
+        "test_error_at_1_percent_refused": round(calibration.error_at(0.01, logits, labels, temperature), 5),
     }
 
 
@@ -138,11 +106,41 @@ def drawn_figures(graph: Graph, rejection: Rejection, temperature: float) -> dic
     return {"drawn_digits_accuracy": _share(logits["digits"].argmax(dim=1) == torch.from_numpy(labels))} | refused
 
 
+def corruption_figures(graph: Graph, test: Examples) -> dict[str, float]:
+    """Accuracy on test images that are spoilt as training never spoils any: by family, over three strengths."""
+    images, labels = test.images[::THINNED].numpy(), test.labels[::THINNED]
+    figures = {}
+    for family in FAMILIES:
+        spoilt = [Examples(torch.from_numpy(corrupt(images, family, level)), labels) for level in range(3)]
+        figures[f"corrupted_{family}"] = float(np.mean([accuracy(graph, examples) for examples in spoilt]))
+    mean = float(np.mean(list(figures.values())))
+    return {name: round(value, 4) for name, value in ({"corrupted_mean": mean} | figures).items()}
+
+
+def stranger_figures(graph: Graph, test: Examples, logits: Tensor) -> dict[str, float]:
+    """How well the energy tells test digits from what is none: area under the ROC curve, by kind and together."""
+    digits, labels = test.images.numpy(), test.labels.numpy()
+    energies = {kind: calibration.energy(_read(graph, draw(kind, STRANGERS, digits, labels, SEED))) for kind in KINDS}
+    known = calibration.energy(logits)
+
+    def auroc(strange: Tensor) -> float:
+        is_known = np.repeat([1, 0], [len(known), len(strange)])
+        return round(float(roc_auc_score(is_known, torch.cat([known, strange]).numpy())), 5)
+
+    together = {"stranger_auroc": auroc(torch.cat(list(energies.values())))}
+    return together | {f"stranger_auroc_{kind}": auroc(strange) for kind, strange in energies.items()}
+
+
+def accuracy(graph: Graph, examples: Examples) -> float:
+    """Share of the examples that are read rightly."""
+    return _share(read(graph, examples.images).argmax(dim=1) == examples.labels)
+
+
 def reference(validation: Examples, logits: Tensor, temperature: float) -> dict[str, ReferenceDistribution]:
     """How features of the images, digits and confidences are distributed, to notice when the world drifts."""
     measured = features.measure(validation.images.numpy())
     described = {name: features.distribution(values, features.EDGES[name]) for name, values in measured.items()}
-    confidence = softmax(logits / temperature, dim=1).amax(dim=1).numpy()
+    confidence = calibration.confidence(logits, temperature).numpy()
     described["digit"] = features.distribution(logits.argmax(dim=1).numpy(), features.DIGIT_EDGES)
     described["confidence"] = features.distribution(confidence, features.CONFIDENCE_EDGES)
     return described

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 
 from models.networks.rnn import RecurrentReader
 from training import strokes
+from training.calibration import Reliability
 
 DPI = 90
 
@@ -46,6 +47,26 @@ def learning_curves(history: Sequence[dict[str, Any]], share: str) -> bytes:
     )
     for axes in (left, right):
         axes.grid(alpha=0.3)
+    return png(figure)
+
+
+def reliability(bins: Reliability) -> bytes:
+    """What confidence promised and accuracy kept; on the diagonal they agree. A dot's area tells of how many images."""
+    figure, axes = plt.subplots(figsize=(4, 4))
+    axes.plot([0, 1], [0, 1], color="grey", linewidth=0.8)
+    sizes = 8 + 300 * np.array(bins.counts) / sum(bins.counts)
+    axes.scatter(bins.confidences, bins.accuracies, sizes, alpha=0.7)
+    axes.set(xlabel="confidence", ylabel="accuracy", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.grid(alpha=0.3)
+    return png(figure)
+
+
+def coverage(refused: Sequence[float], errors: Sequence[float]) -> bytes:
+    """Errors among the accepted, by the share of images that is refused, the least sure first."""
+    figure, axes = plt.subplots(figsize=(5, 3))
+    axes.plot(np.multiply(refused, 100), np.multiply(errors, 100))
+    axes.set(xlabel="refused, %", ylabel="errors among the accepted, %", ylim=(0, None))
+    axes.grid(alpha=0.3)
     return png(figure)
 
 

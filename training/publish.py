@@ -30,9 +30,10 @@ from models.manifest import (
 )
 from models.networks import NETWORKS, Served
 from models.repository import Repository
-from training import evaluate, export, figures, gate, provenance, run, strokes
+from training import calibration, evaluate, export, figures, gate, provenance, run, strokes
 from training.card import card
 from training.data import MEAN, STD, open_training
+from training.evaluate import Findings
 from training.export import Graph
 from training.gate import TRUTH
 from training.options import PUBLISHED, REPOSITORY, TrainingError
@@ -40,6 +41,7 @@ from training.robustness import CORNERS, Tolerance
 from training.run import Run
 
 GOLDEN_ROWS = 32
+REFUSED = [share / 200 for share in range(21)]  # 0 to 10 %
 CALIBRATING = 1000  # training images whose ranges a quantised graph takes
 GOLDEN_SEED = 1969
 
@@ -150,9 +152,19 @@ def _reader(current: Run, network: nn.Module, data: Path) -> Product:
             "figures/learning-curves.png": figures.learning_curves(current.history(), "validation_accuracy"),
             "figures/confusion.png": figures.confusion(findings.test.confusion),
         }
+        | _trust(findings)
         | telling,
         fields=_reader_fields(findings.temperature, findings.rejection) | {"reference": findings.reference},
     )
+
+
+def _trust(findings: Findings) -> dict[str, bytes]:
+    measured = findings.test_logits, findings.test_examples.labels, findings.temperature
+    errors = [calibration.error_at(share, *measured) for share in REFUSED]
+    return {
+        "figures/reliability.png": figures.reliability(calibration.reliability(*measured)),
+        "figures/coverage.png": figures.coverage(REFUSED, errors),
+    }
 
 
 def _reader_fields(temperature: float, rejection: Rejection) -> dict[str, Any]:
