@@ -96,6 +96,9 @@ def write_report(parsed: argparse.Namespace) -> None:
     """Draws the figures of the documentation and prints the table of models."""
     from training import report
 
+    if parsed.runs:
+        print(report.over_seeds(parsed.runs, parsed.data, parsed.published))
+        return
     report.draw_figures(parsed.published, parsed.figures)
     print(report.table(parsed.published))
 
@@ -173,6 +176,8 @@ def _add_ending_commands(commands: "argparse._SubParsersAction[argparse.Argument
     command = _add(commands, "report", write_report, "print the table of models and draw the documentation's figures")
     command.add_argument("--published", type=Path, default=PUBLISHED, help="default models/published/")
     command.add_argument("--figures", type=Path, default=FIGURES, help="default docs/figures/")
+    command.add_argument("--runs", type=Path, help="compare the seeds of the runs in this folder, and draw nothing")
+    _add_data_options(command)
 
 
 def _add(

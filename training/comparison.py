@@ -1,6 +1,6 @@
 """Whether one reader is better than another, or only luckier: over seeds, and on the same images.
 
-Knows which images were read rightly. Where those come from is `training.evaluate`'s business.
+Knows runs, and which images were read rightly. Where those come from is `training.evaluate`'s business.
 """
 
 import math
@@ -9,6 +9,15 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from models.manifest import SeedStatistics
+from training import run
+from training.run import Run
+
+
+def siblings(of: Run) -> list[Run]:
+    """The runs beside it that have ended and differ from it by their seed alone, itself included, by seed."""
+    found = (run.find(path.parent) for path in of.folder.parent.glob(f"*/{run.RECORD}"))
+    ended = [one for one in found if one.is_complete and one.record.name == of.record.name]
+    return sorted(filter(lambda one: one.record.recipe == of.record.recipe, ended), key=lambda one: one.record.seed)
 
 
 def over_seeds(what: str, values: Sequence[float]) -> SeedStatistics:

@@ -69,6 +69,12 @@ def examine(graph: Graph, dataset: str, root: Path) -> Findings:
     )
 
 
+def read_rightly(graph: Graph, dataset: str, root: Path) -> Tensor:
+    """Which of the test images a graph reads rightly: bool[N]. Raises DataError."""
+    test = data.open_test(dataset, root)
+    return read(graph, test.images).argmax(dim=1) == test.labels
+
+
 def ask_server(url: str, model: str, dataset: str, root: Path) -> tuple[int, float]:
     """Reads the whole test split through a running server: its size, and the share read rightly.
 

@@ -32,6 +32,7 @@ from models.networks import NETWORKS, Served
 from models.repository import Repository
 from training import calibration, evaluate, export, figures, gate, provenance, run, strokes
 from training.card import card
+from training.comparison import over_seeds, siblings
 from training.data import MEAN, STD, open_training
 from training.evaluate import Findings
 from training.export import Graph
@@ -147,7 +148,12 @@ def _reader(current: Run, network: nn.Module, data: Path) -> Product:
         served=served,
         graph=content,
         inputs=golden_images(),
-        metrics={"validation": findings.validation, "test": findings.test, "robustness": findings.robustness},
+        metrics={
+            "validation": findings.validation,
+            "test": findings.test,
+            "seeds": _over_seeds(current, data),
+            "robustness": findings.robustness,
+        },
         figures={
             "figures/learning-curves.png": figures.learning_curves(current.history(), "validation_accuracy"),
             "figures/confusion.png": figures.confusion(findings.test.confusion),
@@ -156,6 +162,16 @@ def _reader(current: Run, network: nn.Module, data: Path) -> Product:
         | telling,
         fields=_reader_fields(findings.temperature, findings.rejection) | {"reference": findings.reference},
     )
+
+
+def _over_seeds(current: Run, data: Path) -> SeedStatistics:
+    """Test accuracy of all runs of this recipe, each as it would be served."""
+    accuracies = []
+    for sibling in siblings(current):
+        _, graph = reader_graph(sibling, sibling.load_network(), data)
+        right = evaluate.read_rightly(Graph(graph), sibling.record.dataset.name, data)
+        accuracies.append(int(right.sum()) / len(right))
+    return over_seeds("test accuracy", accuracies)
 
 
 def _trust(findings: Findings) -> dict[str, bytes]:

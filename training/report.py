@@ -12,11 +12,12 @@ from models import bundle
 from models.manifest import Evaluation, Manifest
 from models.networks import build
 from models.repository import Repository
-from training import evaluate, figures, robustness, run, strokes
+from training import comparison, evaluate, figures, robustness, run, strokes
 from training.data import MEAN, STD
 from training.export import Graph
 from training.gate import TRUTH, read_tolerance
 from training.publish import reader_graph
+from training.run import Run
 
 
 def describe_run(folder: Path, data: Path) -> str:
@@ -30,6 +31,22 @@ def describe_run(folder: Path, data: Path) -> str:
     lines = [_line("validation", findings.validation), _line("test", findings.test)]
     lines.append(f"temperature {findings.temperature}  {findings.rejection!r}")
     lines += [f"{name:<28} {value}" for name, value in findings.robustness.items()]
+    return "\n".join(lines)
+
+
+def over_seeds(runs: Path, data: Path, published: Path) -> str:
+    """Test accuracy of every reader's runs in a folder, and whether each differs from what is published by chance.
+
+    Raises DataError.
+    """
+    lines = []
+    for name in ("cnn", "rnn"):
+        done = [run.find(path.parent) for path in sorted(runs.glob(f"{name}-seed*/{run.WEIGHTS}"))]
+        rights = [_right(reader_graph(one, one.load_network(), data)[1], one, data) for one in done]
+        if rights:
+            before = _right(Repository(published).open(name).files[bundle.ONNX], done[0], data)
+            lines += [_against(one, right, before) for one, right in zip(done, rights, strict=True)]
+            lines.append(_spread(name, [float(right.double().mean()) for right in rights]))
     return "\n".join(lines)
 
 
@@ -60,6 +77,22 @@ def load_published(repository: Repository, name: str) -> nn.Module:
     network = build(opened.manifest.network.kind, opened.manifest.network.config)
     network.load_state_dict(load(opened.files[bundle.WEIGHTS]))
     return network.eval()
+
+
+def _right(graph: bytes, of: Run, data: Path) -> Tensor:
+    return evaluate.read_rightly(Graph(graph), of.record.dataset.name, data)
+
+
+def _against(one: Run, right: Tensor, before: Tensor) -> str:
+    chance = comparison.mcnemar(before, right)
+    change = int(right.sum()) - int(before.sum())
+    accuracy = float(right.double().mean())
+    return f"{one.folder.name:<14} {accuracy:.2%}  {change:+d} images, by chance with p = {chance:.3f} (McNemar)"
+
+
+def _spread(name: str, accuracies: list[float]) -> str:
+    told = comparison.over_seeds("test accuracy", accuracies)
+    return f"{name}: mean {told.mean:.3%}, std {told.std:.3%}, min {told.min:.2%}, max {told.max:.2%} of {told.n} seeds"
 
 
 def _line(split: str, evaluation: Evaluation) -> str:

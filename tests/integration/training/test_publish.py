@@ -1,6 +1,7 @@
 """Publication in a real git repository, with scikit-learn's digits."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from models import bundle
 from models.bundle import BundleExists
 from service.inference.catalog import check_golden
 from service.inference.onnx_engine import OnnxEngine
-from training import cnn, evaluate, gate, loop, rnn
+from training import cnn, evaluate, gate, loop, report, rnn
 from training.gate import recipe_for
 from training.options import Options
 from training.publish import Refused, publish
@@ -65,6 +66,8 @@ def test_a_reader_is_published_whole(recipe: Recipe, repository: Path) -> None:
     read = bundle.read(repository / "models" / "published" / recipe.name / "1")
     assert read.manifest == published
     assert published.metrics.test.n == 360
+    assert published.metrics.seeds.mean == pytest.approx(published.metrics.test.accuracy, abs=1e-6)
+    assert published.metrics.seeds.n == 1
     assert published.network.quantised is recipe.quantised
     assert published.metrics.onnx_max_difference < (1.0 if recipe.quantised else 1e-4)
     golden = load(read.files[bundle.GOLDEN])
@@ -76,6 +79,20 @@ def test_a_reader_is_published_whole(recipe: Recipe, repository: Path) -> None:
     assert (made.folder / "mistakes.png").exists()
     assert sum(map(len, read.files.values())) < 5_000_000
     assert str(repository).encode() not in b"".join(read.files.values())
+
+
+def test_seeds_are_told_together_and_compared_with_what_is_published(repository: Path) -> None:
+    small = cnn.RECIPE.model_copy(update=SMALL)
+    first, _ = (loop.train(small, replace(options(repository), seed=seed)) for seed in (0, 1))
+    seeds = publish_in(repository, first).metrics.seeds
+    assert seeds.n == 2
+    assert 0 < seeds.min <= seeds.mean <= seeds.max < 1
+    shelf = repository / "models" / "published"
+    told = report.over_seeds(repository / "runs", Path(), shelf).splitlines()
+    assert told[0].startswith("cnn-seed0")
+    assert "+0 images, by chance with p = 1.000" in told[0]
+    assert told[1].startswith("cnn-seed1")
+    assert told[2].endswith("of 2 seeds")
 
 
 def test_several_gates_are_published_one_after_another(repository: Path) -> None:
