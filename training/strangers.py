@@ -4,6 +4,7 @@ Knows arrays, fonts and one random generator. Digits are the caller's. Letters t
 that every stranger ought to be refused.
 """
 
+import string
 import zlib
 from collections.abc import Callable
 from functools import cache
@@ -21,7 +22,7 @@ Labels = NDArray[np.int64]
 Generator = np.random.Generator
 
 SIDE, BOX = 28, 20  # a character of MNIST fits a box of 20x20
-LETTERS = "ACEFHJKLMNPRTUVWXacdefhkmnprtuvwx"  # without BDGIOQSYZ and bgijloqsyz, which can be 0 to 9
+LETTERS = sorted(set(string.ascii_letters) - set("BDGIOQSYZ" + "bgijloqsyz"))  # which can be 0 to 9
 FONTS = (  # matplotlib brings them, so they are the same everywhere
     "DejaVuSans",
     "DejaVuSans-Bold",
