@@ -20,13 +20,14 @@ def recipe_for(kind: str) -> Recipe:
         name=f"teacher-{kind}",
         network="cnn",
         config=CONFIGS[kind],
-        epochs=30,
+        epochs=60,
         batch_size=256,
         optimizer="sgd",
         peak_rate=0.2,
         weight_decay=5e-4,
         averaging=0.998,
-        soiling=Soiling(),
+        soiling=Soiling(often=0.15),
+        calm=0.3,
         floor=0.995,
     )
 

@@ -55,9 +55,8 @@ class Gates:
         """Outputs for rows of inputs."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         parse_query(request, {})
-        rows = intake.member(
-            intake.parse_json(await body.read_bytes(request.scope, request.receive, deadline)), "inputs"
-        )
+        text = await body.read_bytes(request.scope, request.receive, deadline)
+        rows = intake.member(intake.parse_json(text), "inputs")
         return answer(await self.evaluate(request.path_params["gate"], rows, deadline, request.state.request_id))
 
     async def evaluate(self, gate: str, rows: Any, deadline: float, request_id: str) -> dict[str, Any]:
