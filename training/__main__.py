@@ -80,8 +80,8 @@ def evaluate_run(parsed: argparse.Namespace) -> None:
     if not parsed.url:
         print(report.describe_run(Path(parsed.subject), parsed.data))
         return
-    count, accuracy = evaluate.ask_server(parsed.url.rstrip("/"), parsed.subject, "mnist", parsed.data)
-    print(f"{parsed.subject} at {parsed.url}: {accuracy:.2%} of {count:,} test images")
+    count, accuracy = evaluate.ask_server(parsed.url.rstrip("/"), parsed.subject, parsed.dataset, parsed.data)
+    print(f"{parsed.subject} at {parsed.url}: {accuracy:.2%} of {count:,} images")
 
 
 def publish_run(parsed: argparse.Namespace) -> None:
@@ -148,8 +148,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_reader_options(command)
     command = _add(commands, "lessons", make_lessons, "ask the teachers about images as they are seen in training")
     command.add_argument("teachers", type=Path, nargs="+", help="their runs' folders")
-    command.add_argument("--soiled", type=_positive, default=40, help="lessons with soiling (default 40)")
-    command.add_argument("--calm", type=_natural, default=8, help="lessons without it (default 8)")
+    command.add_argument("--soiled", type=_positive, default=24, help="lessons with soiling (default 24)")
+    command.add_argument("--calm", type=_natural, default=6, help="lessons without it (default 6)")
     command.add_argument("--runs", type=Path, default=Path("runs"), help="where they go (default runs/)")
     _add_data_options(command)
     command.add_argument("--dataset", choices=DATASETS, default="mnist", help=argparse.SUPPRESS)
@@ -167,6 +167,8 @@ def _add_ending_commands(commands: "argparse._SubParsersAction[argparse.Argument
     command = _add(commands, "evaluate", evaluate_run, "measure a run that has ended, or a model that is being served")
     command.add_argument("subject", help="a run's folder, such as runs/cnn-seed0; with --url a model, such as cnn")
     command.add_argument("--url", help="of a running server, such as http://localhost:3000")
+    what = "with --url: the test images of mnist as arrays, or the small digits of sklearn as pictures"
+    command.add_argument("--dataset", choices=DATASETS, default="mnist", help=what)
     _add_data_options(command)
     command = _add(commands, "publish", publish_run, "write the bundle of a run that has ended")
     command.add_argument("run", type=Path, help="folder, such as runs/cnn-seed0")

@@ -19,10 +19,11 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks import build
-from training import data, progress, run
+from training import data, outliers, progress, run
 from training.data import MEAN, STD, Examples, standardise
 from training.lessons import Lessons, view
 from training.options import Options, TrainingError
+from training.outliers import Outliers, disbelief
 from training.recipe import Distillation, Recipe
 from training.run import Run, RunRecord
 
@@ -221,13 +222,18 @@ class Pupil:
             generator.manual_seed(generator.initial_seed() + rank)  # images of its own, bent in ways of its own
         for batch in torch.split(order, recipe.batch_size):
             rows = batch[rank::processes]
+            loss_of: Loss
             if lesson and recipe.distillation:
-                taught = lesson.logits[rows].float()
-                yield standardise(lesson.images[rows]), partial(distil, recipe.distillation, taught, labels[rows])
+                seen = lesson.images[rows].float() / 255
+                loss_of = partial(distil, recipe.distillation, lesson.logits[rows].float(), labels[rows])
             else:
                 soiling = recipe.soiling if epoch < calm_from else None
                 seen = view(images[rows], recipe.augmentation, soiling, generator)
-                yield (seen - MEAN) / STD, partial(cross_entropy, target=labels[rows])
+                loss_of = partial(cross_entropy, target=labels[rows])
+            if recipe.outliers:
+                drawn = outliers.draw(seen[: round(len(seen) * recipe.outliers.share)], generator)
+                seen, loss_of = torch.cat([seen, drawn]), partial(doubt, recipe.outliers, loss_of, len(drawn))
+            yield (seen - MEAN) / STD, loss_of
 
     def _step(self, images: Tensor, loss_of: Loss) -> Tensor:
         with self._fabric.autocast():
@@ -247,6 +253,11 @@ def distil(distillation: Distillation, taught: Tensor, labels: Tensor, logits: T
     student, teachers = log_softmax(logits / temperature, dim=1), log_softmax(taught / temperature, dim=1)
     distance = kl_div(student, teachers, reduction="batchmean", log_target=True) * temperature**2
     return weight * distance + (1 - weight) * cross_entropy(logits, labels)
+
+
+def doubt(shown: Outliers, loss_of: Loss, count: int, logits: Tensor) -> Tensor:
+    """The loss of a batch whose last `count` rows are outliers."""
+    return loss_of(logits[:-count]) + shown.weight * disbelief(logits[-count:])
 
 
 def _run_epochs(pupil: Pupil, validation: Examples, current: Run, *, is_first: bool) -> None:

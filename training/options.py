@@ -7,7 +7,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 PUBLISHED = REPOSITORY / "models" / "published"
 FIGURES = REPOSITORY / "docs" / "figures"
 DATASETS = ("mnist", "sklearn")
-TEACHERS = ("wide", "deep")
+TEACHERS = ("wide", "deep", "rows", "columns")
 GATES = ("and", "or", "nand", "nor", "xor", "xnor")
 
 

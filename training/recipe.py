@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
 
 from training.augment import Augmentation, Soiling
+from training.outliers import Outliers
 
 
 class Distillation(BaseModel):
@@ -35,6 +36,7 @@ class Recipe(BaseModel):
     calm: Annotated[float, Field(ge=0, le=1)] = Field(
         0.15, description="share of the epochs, the last ones, without it"
     )
+    outliers: Outliers | None = Field(None, description="what is no digit is shown too; None: digits alone")
     distillation: Distillation | None = Field(None, description="learn from lessons; None: from labels alone")
     quantised: bool = Field(default=False, description="serve convolutions in whole numbers of 8 bits")
     max_examples: PositiveInt | None = Field(None, description="learn from so many only")

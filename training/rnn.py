@@ -10,6 +10,7 @@ EPYC in bfloat16.
 from training import loop
 from training.augment import Augmentation, Soiling
 from training.options import Options
+from training.outliers import Outliers
 from training.recipe import Distillation, Recipe
 from training.run import Run
 
@@ -28,8 +29,16 @@ RECIPE = Recipe(
 )
 
 TAUGHT = RECIPE.model_copy(
-    update={"epochs": 48, "soiling": Soiling(), "calm": 1 / 6, "distillation": Distillation(), "floor": 0.9945}
-)  # by the 40 soiled and 8 calm lessons of training/lessons.py
+    update={
+        "config": {"hidden": 192},
+        "epochs": 48,
+        "soiling": Soiling(),
+        "calm": 1 / 6,
+        "outliers": Outliers(),
+        "distillation": Distillation(),
+        "floor": 0.9945,
+    }
+)  # by the 24 soiled and 6 calm lessons of training/lessons.py
 
 
 def main(options: Options, recipe: Recipe = RECIPE) -> Run:

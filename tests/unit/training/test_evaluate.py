@@ -1,5 +1,10 @@
+import base64
+import io
+
 import numpy as np
 import torch
+from PIL import Image
+from sklearn.datasets import load_digits
 
 from models import bundle
 from models.repository import Repository
@@ -54,3 +59,15 @@ def test_a_convolutional_reader_costs_a_few_times_what_a_bare_graph_does(publish
     graph = Graph(Repository(published).open("cnn", 1).files[bundle.ONNX])
     images, _ = strokes.draw_many(8, seed=2)
     assert 2 < latency.as_multiple(graph, images) < 200
+
+
+def test_small_digits_are_pictures_of_dark_ink_on_light_paper() -> None:
+    pictures, labels = evaluate.small_pictures()
+    assert len(pictures) == len(labels) == 1797
+    cells = load_digits().images[7]
+    picture = Image.open(io.BytesIO(base64.b64decode(pictures[7])))
+    assert (picture.format, picture.mode, picture.size) == ("PNG", "L", (160, 160))
+    assert labels[7] == 7
+    ink = 255 - np.asarray(picture, float).reshape(8, 20, 8, 20).mean(axis=(1, 3))
+    assert np.corrcoef(ink.ravel(), cells.ravel())[0, 1] > 0.95
+    assert np.median(np.asarray(picture)) > 200
