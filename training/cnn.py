@@ -30,9 +30,9 @@ RECIPE = Recipe(
 
 TAUGHT = RECIPE.model_copy(
     update={
-        "epochs": 48,
+        "epochs": 40,
         "soiling": Soiling(),
-        "calm": 1 / 6,
+        "calm": 0.2,
         "outliers": Outliers(),
         "distillation": Distillation(),
         "floor": 0.9965,

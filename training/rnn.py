@@ -31,9 +31,9 @@ RECIPE = Recipe(
 TAUGHT = RECIPE.model_copy(
     update={
         "config": {"hidden": 192},
-        "epochs": 48,
+        "epochs": 40,
         "soiling": Soiling(),
-        "calm": 1 / 6,
+        "calm": 0.2,
         "outliers": Outliers(),
         "distillation": Distillation(),
         "floor": 0.9945,
