@@ -10,7 +10,6 @@ EPYC in bfloat16.
 from training import loop
 from training.augment import Soiling
 from training.options import Options
-from training.outliers import Outliers
 from training.recipe import Distillation, Recipe
 from training.run import Run
 
@@ -33,7 +32,6 @@ TAUGHT = RECIPE.model_copy(
         "epochs": 40,
         "soiling": Soiling(),
         "calm": 0.2,
-        "outliers": Outliers(),
         "distillation": Distillation(),
         "floor": 0.9965,
     }
