@@ -34,6 +34,7 @@ TAUGHT = RECIPE.model_copy(
         "soiling": Soiling(),
         "calm": 0.2,
         "distillation": Distillation(),
+        "detector": 64,
         "floor": 0.9945,
     }
 )  # by the 24 soiled and 6 calm lessons of training/lessons.py
