@@ -1,7 +1,7 @@
 """Small bundles whose answers can be computed by eye, for tests that need a model but no training.
 
 The fake reader's logit of digit k is the pixel at row 0, column k, over 25.5: one bright pixel there gives logit 10.
-One with a trap raises or hangs, in the real engine, on a batch that has an image whose last pixel is bright.
+One with a trap raises, hangs or is slow, in the real engine, on a batch that has an image whose last pixel is bright.
 """
 
 from datetime import UTC, datetime
@@ -17,6 +17,7 @@ from models import bundle
 from models.manifest import Manifest
 
 SCALE = np.float32(1 / 25.5)
+TURNS = {"hang": 10**15, "slow": 40_000}  # of a loop, for each level of the last pixel: years, and seconds
 
 
 def image_of(digit: int) -> np.ndarray:
@@ -62,7 +63,7 @@ def trapped(digit: int) -> np.ndarray:
 
 
 def _trap(kind: str) -> list[onnx.NodeProto]:
-    """Nodes from `pixels` to `nothing`, a zero: a lookup beyond a table of one, or a loop of 2.55e17 turns."""
+    """Nodes from `pixels` to `nothing`, a zero: a lookup beyond a table of one, or a loop of very many turns."""
     nodes = [
         helper.make_node("Gather", ["pixels", "last"], ["corner"], axis=1),
         helper.make_node("ReduceMax", ["corner"], ["brightest"], keepdims=0),
@@ -109,7 +110,7 @@ def graph(trap: str | None = None) -> bytes:
             "last": np.array(783),
             "zero_table": np.zeros(1, np.float32),
             "zero": np.zeros((), np.float32),
-            "many": np.array(10**15),
+            "many": np.array(TURNS.get(trap, 0)),
         }
     made = helper.make_graph(
         nodes,
@@ -146,7 +147,7 @@ def publish(
     other: dict[str, bytes] | None = None,
     **changes: Any,
 ) -> Path:
-    """Publishes the fake reader and returns its folder. A `trap` raises or hangs; `changes` are to the manifest."""
+    """Publishes the fake reader and returns its folder. See above for `trap`; `changes` are to the manifest."""
     folder = root / name / str(version)
     bundle.write(folder, manifest(name, version, **changes), files(**{bundle.ONNX: graph(trap)} | (other or {})))
     return folder

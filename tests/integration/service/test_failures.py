@@ -288,16 +288,22 @@ def hung_up(connection: socket.socket) -> bool:
 
 
 def test_what_a_client_that_left_had_asked_for_is_not_run(tmp_path: Path) -> None:
-    with serving(tmp_path / "log", AXON_HTTP__WORKERS="1") as running:
-        body = images(*[bundles.image_of(7)] * 1024)
-        clients = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(8)]
-        for client in clients:
-            client.sendall(request(body, "/v1/digits?version=1"))  # in floats: slow enough to be left
-        until(lambda: metric(running, "axon_inference_rows_total") > 0, 20, "the first batch")
-        for client in clients:
+    root, rows, clients = tmp_path / "models", 1024, 4
+    bundles.publish(root, "cnn", trap="slow")
+    with serving(tmp_path / "log", AXON_HTTP__WORKERS="1", AXON_MODELS__ROOT=str(root)) as running:
+        asked = request(images(*[bundles.image_of(7)] * (rows - 1), bundles.trapped(3)))
+        connected = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(clients)]
+        connected[0].sendall(asked)
+        until(lambda: metric(running, "axon_inflight_requests", '"cnn"') == 1, 20, "one at work")
+        for client in connected[1:]:
+            client.sendall(asked)
+        until(lambda: metric(running, "axon_queue_rows") == (clients - 1) * rows, 20, "the others waiting")
+        for client in connected:
             client.close()
-        until(lambda: metric(running, "axon_http_requests_total", "/v1/digits") == 8, 20, "all being counted")
-        assert metric(running, "axon_http_requests_total", 'status="499"') >= 4
-        assert metric(running, "axon_inference_rows_total", 'model="cnn"') <= 4 * 1024
+        until(lambda: metric(running, "axon_http_requests_total", "/v1/digits") == clients, 20, "all being counted")
+        assert metric(running, "axon_http_requests_total", 'status="499"') == clients
+        until(lambda: metric(running, "axon_inference_rows_total") > 0, 20, "the end of what ran when they left")
+        assert metric(running, "axon_inference_rows_total") == rows
+        assert metric(running, "axon_queue_rows") == 0
         assert metric(running, "axon_inflight_requests") == 0
     assert "Traceback" not in (tmp_path / "log").read_text()
