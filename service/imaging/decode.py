@@ -132,7 +132,9 @@ def flatten(picture: Image.Image) -> Image.Image:
         picture = picture.getchannel("L")
     if picture.mode in ("1", "P"):
         picture = picture.convert("L")
-    return picture.reduce(factor).convert("L")
+    if factor > 1:
+        picture = picture.reduce(factor)
+    return picture if picture.mode == "L" else picture.convert("L")
 
 
 def scale_depth(picture: Image.Image, scales: Sequence[int]) -> Image.Image:
