@@ -12,6 +12,8 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 SPECK = 0.02  # of the largest piece's cells: smaller ones are dust
 MARGIN = 0.12  # of each side: what keeps to it, and runs along most of a side, is a ruled line, a frame or a shadow
 ALONG = 0.8
+TALL = 0.6  # of the tallest piece: shorter ones are parts of a digit
+GAP = 0.1  # of the tallest piece's height: paper between two digits
 
 
 class Pieces(NamedTuple):
@@ -41,17 +43,35 @@ class Pieces(NamedTuple):
         return boxes.T
 
 
-def select_digit(cells: Cells) -> Cells:
-    """Keeps the pieces of ink that belong to the digit: bool[H, W] -> bool[H, W], without specks and border lines."""
+def select_digit(cells: Cells) -> tuple[Cells, Labels]:
+    """Keeps the pieces of ink that belong to the digit, without specks and border lines.
+
+    Takes and gives bool[H, W]; and gives the boxes of the pieces, as Pieces.boxes does.
+    """
     if not cells.any():
-        return cells
+        return cells, np.zeros((0, 4), np.intp)
     pieces = find_pieces(cells)
     sizes = pieces.sizes()
     inner = np.where(are_border_lines(pieces, cells.shape), 0, sizes)
     if inner.max() > SPECK * sizes.max():
         sizes = inner
     kept = sizes > SPECK * sizes.max()
-    return cells if kept.all() else paint(cells, pieces, kept)
+    return cells if kept.all() else paint(cells, pieces, kept), pieces.boxes()[kept]
+
+
+def are_several(boxes: Labels) -> bool:
+    """Whether pieces with these boxes are more digits than one: two tall ones of like height, with paper between.
+
+    The paper keeps a digit whole whose pen was lifted, such as an open 4; touching digits are left to the reader.
+    """
+    top, left, bottom, right = boxes.T
+    heights, widths = bottom - top, right - left
+    is_tall = (heights > TALL * heights.max()) & (heights > widths / 2)
+    if np.count_nonzero(is_tall) < 2:
+        return False
+    starts, ends = (np.stack(sides, axis=1)[is_tall] for sides in ((top, left), (bottom, right)))
+    gaps = (starts[:, None] - ends).max(axis=2)
+    return bool(gaps.max() > GAP * heights.max())
 
 
 def are_border_lines(pieces: Pieces, shape: tuple[int, ...]) -> Cells:

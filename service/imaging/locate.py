@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.imaging.components import Cells, framed, select_digit
+from service.imaging.components import Cells, are_several, framed, select_digit
 
 Levels = NDArray[np.float32]
 Places = NDArray[np.float64]
@@ -52,6 +52,7 @@ class Place(NamedTuple):
     """A digit's place in a picture: `box` in pixels (left, top, right, bottom), and which cells of the map it is in.
 
     A cell is `across` x `down` pixels. `sign` is 1 where ink is darker than the paper, and -1 where it is lighter.
+    `is_several` where more digits than one are seen.
     """
 
     box: tuple[int, int, int, int]
@@ -60,6 +61,7 @@ class Place(NamedTuple):
     down: int
     paper: Paper
     sign: int
+    is_several: bool
 
 
 def locate(picture: Image.Image) -> Place | None:
@@ -73,12 +75,13 @@ def locate(picture: Image.Image) -> Place | None:
     darker = paper.surface(grid(coarse.shape[0]), grid(coarse.shape[1])) - coarse
     floor = max(LEAST_CONTRAST, NOISE_FACTOR * find_noise(coarse))
     sign = 1 if weigh(darker, floor) >= weigh(-darker, floor) else -1
-    cells = grow(select_digit(find_ink(sign * darker, floor)))
-    if not cells.any():
+    digit, boxes = select_digit(find_ink(sign * darker, floor))
+    if not len(boxes):
         return None
+    cells = grow(digit)
     (top, bottom), (left, right) = span(cells, axis=0), span(cells, axis=1)
     box = left * across, top * down, min(right * across, picture.width), min(bottom * down, picture.height)
-    return Place(box, cells, across, down, paper, sign)
+    return Place(box, cells, across, down, paper, sign, are_several(boxes))
 
 
 def find_paper(levels: Levels) -> Paper:
@@ -119,7 +122,12 @@ def powers(places: Places) -> Places:
 @lru_cache(MAP_SIDE)
 def grid(cells: int) -> Places:
     """The powers of the middles of so many cells: float64[cells, 5]."""
-    return powers((np.arange(cells) + 0.5) / cells)
+    return powers(middles(cells))
+
+
+def middles(cells: int) -> Places:
+    """The middle of each cell in a row of so many, which lie from 0 to 1: float64[cells]."""
+    return (np.arange(cells) + 0.5) / cells
 
 
 def find_plane(levels: Levels) -> Paper:

@@ -7,6 +7,7 @@ by whole pixels. MNIST began with clean black and white scans; the steps before,
 
 import math
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 from PIL import Image
@@ -24,15 +25,29 @@ SOLID = 64  # of 255: ink that counts for the crop
 THINNEST = 1.2  # pixels of the box: thinner strokes are widened, since MNIST has few of them
 
 
+class Framed(NamedTuple):
+    """The image of a digit, uint8[28, 28], and whether it seems to be more digits than one."""
+
+    image: Grey
+    is_several: bool
+
+
 def normalise(grey: Grey) -> Grey:
     """Frames the digit in a picture as MNIST does: uint8[H, W] -> uint8[28, 28], light ink on dark.
 
     A picture without ink gives an image of zeros.
     """
+    return frame(grey).image
+
+
+def frame(grey: Grey) -> Framed:
+    """As `normalise`, and says whether there is more than one digit."""
     picture = Image.fromarray(grey)
     place = locate(picture)
     ink = None if place is None else crop(lift(picture, place))
-    return np.zeros((SIDE, SIDE), np.uint8) if ink is None else centre(fit(widen(ink)))
+    if place is None or ink is None:
+        return Framed(np.zeros((SIDE, SIDE), np.uint8), is_several=False)
+    return Framed(centre(fit(widen(ink))), place.is_several)
 
 
 def lift(picture: Image.Image, place: Place) -> Levels:

@@ -10,7 +10,7 @@ from service.errors import UnknownModel
 from service.explaining import draw, occlude, read_steps
 from service.inference.batcher import Answer
 from service.inference.catalog import Catalog, LoadedModel
-from service.inference.predictions import describe
+from service.inference.predictions import describe, refuse_several
 from service.telemetry import metrics
 from service.telemetry.quality import Quality
 
@@ -47,10 +47,19 @@ class Pipeline:
             raise UnknownModel(f"there is no gate {gate!r}; available: {', '.join(known) or 'none'}")
         return self.catalog.get(GATE_PREFIX + gate)
 
-    async def read(self, images: NDArray[np.uint8], model: LoadedModel, top_k: int, deadline: float) -> DigitsResult:
-        """Reads uint8[N, 28, 28], N >= 1. Raises what Batcher.submit raises."""
+    async def read(
+        self,
+        images: NDArray[np.uint8],
+        model: LoadedModel,
+        top_k: int,
+        deadline: float,
+        are_several: NDArray[np.bool_] | None = None,
+    ) -> DigitsResult:
+        """Reads uint8[N, 28, 28], N >= 1, of which some show several digits. Raises what Batcher.submit raises."""
         answer = await model.infer(images, deadline)
         self._observe(model.name, answer)
+        if are_several is not None:
+            refuse_several(answer.outputs, are_several)
         predictions = describe(answer.outputs, top_k)
         self._quality_of(model).record(images, predictions)
         return DigitsResult(predictions, answer)

@@ -78,7 +78,7 @@ class Digits:
             raise TooLarge(f"explain=true takes at most {MOST_EXPLAINED} images, got {len(images.images)}")
         self._pipeline.observe_stage(reader.name, "decode", images.decode_s)
         self._pipeline.observe_stage(reader.name, "normalise", images.normalise_s)
-        result = await self._pipeline.read(images.images, reader, question.top_k, deadline)
+        result = await self._pipeline.read(images.images, reader, question.top_k, deadline, images.are_several)
         timing = _timing(images, result)
         if question.explain:
             began = time.perf_counter()
