@@ -51,12 +51,12 @@ def select_digit(cells: Cells) -> tuple[Cells, Labels]:
     if not cells.any():
         return cells, np.zeros((0, 4), np.intp)
     pieces = find_pieces(cells)
-    sizes = pieces.sizes()
-    inner = np.where(are_border_lines(pieces, cells.shape), 0, sizes)
+    sizes, boxes = pieces.sizes(), pieces.boxes()
+    inner = np.where(are_border_lines(pieces, boxes, cells.shape), 0, sizes)
     if inner.max() > SPECK * sizes.max():
         sizes = inner
     kept = sizes > SPECK * sizes.max()
-    return cells if kept.all() else paint(cells, pieces, kept), pieces.boxes()[kept]
+    return cells if kept.all() else paint(cells, pieces, kept), boxes[kept]
 
 
 def are_several(boxes: Labels) -> bool:
@@ -64,21 +64,23 @@ def are_several(boxes: Labels) -> bool:
 
     That is said of 3 in 5,000 single digits (MNIST, validation split). Digits that touch are left to the reader.
     """
+    if len(boxes) < 2:  # as nearly always
+        return False
     top, left, bottom, right = boxes.T
     heights, widths = bottom - top, right - left
     is_tall = (heights > TALL * heights.max()) & (heights > widths / 2)
-    if np.count_nonzero(is_tall) < 2:
+    if not is_tall.any():
         return False
-    starts, ends = (np.stack(sides, axis=1)[is_tall] for sides in ((top, left), (bottom, right)))
+    starts, ends = boxes[is_tall, :2], boxes[is_tall, 2:]
     gaps = (starts[:, None] - ends).max(axis=2)
     return bool(gaps.max() > GAP * heights.max())
 
 
-def are_border_lines(pieces: Pieces, shape: tuple[int, ...]) -> Cells:
+def are_border_lines(pieces: Pieces, boxes: Labels, shape: tuple[int, ...]) -> Cells:
     """Which pieces keep to the margin and run along most of a side: bool[pieces]."""
     height, width = shape
     across, along = int(MARGIN * height), int(MARGIN * width)
-    top, left, bottom, right = pieces.boxes().T
+    top, left, bottom, right = boxes.T
     long = (bottom - top > ALONG * height) | (right - left > ALONG * width)
     if long.any():
         is_inside = (pieces.rows >= across) & (pieces.rows < height - across)

@@ -90,9 +90,10 @@ def find_paper(levels: Levels) -> Paper:
     It begins as the plane through the medians of the four sides, and is then fitted, by least squares, to what differs
     little from it. A drawing on a screen has one level along all sides, and no light to make it uneven.
     """
+    corner = levels[0, 0]
+    if all(2 * np.count_nonzero(strip == corner) > strip.size for strip in border(levels)):
+        return plane(float(corner))
     paper = find_plane(levels)
-    if all((edge == paper.terms[0, 0]).all() for edge in (levels[0], levels[-1], levels[:, 0], levels[:, -1])):
-        return paper
     down, across = (max(1, side // FITTED) for side in levels.shape)
     thin = levels[::down, ::across]
     y, x = grid(levels.shape[0])[::down], grid(levels.shape[1])[::across]
@@ -137,7 +138,12 @@ def find_plane(levels: Levels) -> Paper:
     top, bottom, left, right = sides.tolist()
     if abs(top + bottom - left - right) > MOST_TILT:  # no plane: a line or a stroke lies along a side
         top, bottom, left, right = np.clip(sides, middle - MOST_TILT, middle + MOST_TILT).tolist()
-    return Paper(np.array([[middle, right - left, 0], [bottom - top, 0, 0], [0, 0, 0]]))
+    return plane(middle, bottom - top, right - left)
+
+
+def plane(level: float, down: float = 0, across: float = 0) -> Paper:
+    """Paper that is so much lighter at the bottom than at the top, and at the right than at the left."""
+    return Paper(np.array([[level, across, 0], [down, 0, 0], [0, 0, 0]]))
 
 
 def find_noise(levels: Levels) -> float:
