@@ -60,6 +60,13 @@ class Prediction(Shape):
     accepted: bool = Field(description="false where the reading was refused")
     reason: Reason | None = Field(description="why it was refused", examples=[None])
     image: list[list[int]] | None = Field(None, description="with `explain=true`: the 28x28 image that the model saw")
+    saliency: list[list[Annotated[float, Field(ge=-1, le=1)]]] | None = Field(
+        None, description="with `explain=true`: what each of the 28x28 pixels counts for the digit"
+    )
+    saliency_png: str | None = Field(None, description="with `explain=true`: the map over the image, as a data URL")
+    steps: list[list[Probability]] | None = Field(
+        None, description="with `explain=true`, recurrent readers only: the probabilities of 0 to 9 after each row"
+    )
 
 
 class Timing(Shape):
@@ -69,6 +76,7 @@ class Timing(Shape):
     normalise: float
     queue: float
     compute: float
+    explain: float | None = Field(None, description="with `explain=true`: all that explaining took")
 
 
 class DigitsAnswer(Shape):

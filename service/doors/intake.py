@@ -68,8 +68,9 @@ async def digits_from_items(
         images[index] = _array(items[index], f"images[{index}]")
     parsed_s = time.perf_counter() - began
     read = await pictures.read(list(texts.values()), deadline)
-    images[list(texts)] = read.images
-    return Images(images, parsed_s + read.decode_s, read.normalise_s)
+    are_several = np.zeros(len(items), bool)
+    images[list(texts)], are_several[list(texts)] = read.images, read.are_several
+    return Images(images, parsed_s + read.decode_s, read.normalise_s, are_several)
 
 
 def gate_rows(rows: list[Any], inputs: int) -> NDArray[np.float32]:

@@ -19,11 +19,12 @@ SIDE = 28
 
 
 class Images(NamedTuple):
-    """uint8[N, 28, 28], and the seconds that decoding and normalising took."""
+    """uint8[N, 28, 28], the seconds that decoding and normalising took, and which show several digits: bool[N]."""
 
     images: NDArray[np.uint8]
     decode_s: float = 0.0
     normalise_s: float = 0.0
+    are_several: NDArray[np.bool_] | None = None
 
 
 class Pictures:
@@ -48,6 +49,7 @@ class Pictures:
 
     def _read(self, files: list[bytes], deadline: float) -> Images:
         images = np.empty((len(files), SIDE, SIDE), np.uint8)
+        are_several = np.zeros(len(files), bool)
         decode_s = normalise_s = 0.0
         for index, data in enumerate(files):
             began = time.perf_counter()
@@ -55,7 +57,7 @@ class Pictures:
                 raise TimeoutError
             grey = imaging.decode(data, self._max_pixels)
             decoded = time.perf_counter()
-            images[index] = imaging.normalise(grey)
+            images[index], are_several[index] = imaging.frame(grey)
             decode_s += decoded - began
             normalise_s += time.perf_counter() - decoded
-        return Images(images, decode_s, normalise_s)
+        return Images(images, decode_s, normalise_s, are_several)

@@ -5,9 +5,9 @@ import io
 from PIL import Image
 
 from service.imaging.decode import SIGNATURES, Grey, decode
-from service.imaging.normalise import normalise
+from service.imaging.normalise import frame, normalise
 
-__all__ = ["Grey", "decode", "normalise", "read_image", "warm_up"]
+__all__ = ["Grey", "decode", "frame", "normalise", "read_image", "warm_up"]
 
 
 def warm_up() -> None:

@@ -127,12 +127,14 @@ def flatten(picture: Image.Image) -> Image.Image:
         return scale_depth(picture.convert("F").reduce(factor), scales)
     if picture.has_transparency_data:
         rgba = picture if picture.mode == "RGBA" else picture.convert("RGBA")  # a copy costs 160 MB at 40 megapixels
-        return composite(rgba.reduce(factor))
+        return composite(rgba.reduce(factor) if factor > 1 else rgba)
     if picture.mode == "LAB":
         picture = picture.getchannel("L")
     if picture.mode in ("1", "P"):
         picture = picture.convert("L")
-    return picture.reduce(factor).convert("L")
+    if factor > 1:
+        picture = picture.reduce(factor)
+    return picture if picture.mode == "L" else picture.convert("L")
 
 
 def scale_depth(picture: Image.Image, scales: Sequence[int]) -> Image.Image:

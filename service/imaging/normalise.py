@@ -5,11 +5,16 @@ scale the longer side to 20 pixels with each pixel weighed by its area, put the 
 by whole pixels. MNIST began with clean black and white scans; the steps before, from paper and pen to ink, are ours.
 """
 
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
 import numpy as np
 from PIL import Image
 
+from service.imaging.components import framed
 from service.imaging.decode import Grey
-from service.imaging.locate import Levels, Place, locate, peak, span
+from service.imaging.locate import Levels, Place, locate, median, peak, span
 
 SIDE = 28
 BOX = 20  # the longer side of the ink
@@ -20,15 +25,29 @@ SOLID = 64  # of 255: ink that counts for the crop
 THINNEST = 1.2  # pixels of the box: thinner strokes are widened, since MNIST has few of them
 
 
+class Framed(NamedTuple):
+    """The image of a digit, uint8[28, 28], and whether it seems to be more digits than one."""
+
+    image: Grey
+    is_several: bool
+
+
 def normalise(grey: Grey) -> Grey:
     """Frames the digit in a picture as MNIST does: uint8[H, W] -> uint8[28, 28], light ink on dark.
 
     A picture without ink gives an image of zeros.
     """
+    return frame(grey).image
+
+
+def frame(grey: Grey) -> Framed:
+    """As `normalise`, and says whether there is more than one digit."""
     picture = Image.fromarray(grey)
     place = locate(picture)
     ink = None if place is None else crop(lift(picture, place))
-    return np.zeros((SIDE, SIDE), np.uint8) if ink is None else centre(fit(widen(ink)))
+    if place is None or ink is None:
+        return Framed(np.zeros((SIDE, SIDE), np.uint8), is_several=False)
+    return Framed(centre(fit(widen(ink))), place.is_several)
 
 
 def lift(picture: Image.Image, place: Place) -> Levels:
@@ -40,14 +59,15 @@ def lift(picture: Image.Image, place: Place) -> Levels:
     half = factor / 2
     paper = place.paper.levels((rows + half) / picture.height, (columns + half) / picture.width)
     ink = place.sign * (paper - fine)
-    noise = np.sqrt(np.mean(np.square(ink[ink < 0]))) if (ink < 0).any() else 0.0
-    ink *= place.cells[np.ix_(rows // place.down, columns // place.across)]
+    lighter = ink[ink < 0]
+    noise = math.sqrt(lighter @ lighter / max(1, lighter.size))
+    ink *= place.cells[rows // place.down][:, columns // place.across]
     strongest = peak(ink)
     if strongest < LEAST_CONTRAST:
         return np.zeros_like(ink)
-    faint = np.clip(noise, FAINT[0] * strongest, FAINT[1] * strongest)
-    lifted: Levels = (ink - faint) * np.float32(255 / (strongest - faint))
-    return lifted.clip(0, 255)
+    faint = min(max(noise, FAINT[0] * strongest), FAINT[1] * strongest)
+    lifted: Levels = (ink - np.float32(faint)) * np.float32(255 / (strongest - faint))
+    return np.minimum(np.maximum(lifted, 0), 255)
 
 
 def crop(ink: Levels) -> Levels | None:
@@ -60,7 +80,7 @@ def crop(ink: Levels) -> Levels | None:
 
 def whiten(ink: Levels) -> Levels:
     """Makes the typical level of ink white: float32[h, w] -> float32[h, w]."""
-    typical = np.median(ink[ink > ink.max() / 4])
+    typical = median(ink[ink > ink.max() / 4])
     white: Levels = np.minimum(ink * np.float32(255 / typical), 255)
     return white
 
@@ -68,13 +88,13 @@ def whiten(ink: Levels) -> Levels:
 def widen(ink: Levels) -> Levels:
     """Widens the strokes of a thin pen, in steps of at most a pixel of the box: float32[h, w] -> a little larger."""
     while max(ink.shape) >= 2 * BOX and stroke_width(ink) < THINNEST:
-        ink = whiten(strongest_nearby(np.pad(ink, 2)))
+        ink = whiten(strongest_nearby(framed(ink, 2)))
     return ink
 
 
 def stroke_width(ink: Levels) -> float:
     """The mean width of strokes, in pixels of the box, by the ink that is lost when a pixel is taken off all around."""
-    left = 255 - strongest_nearby(255 - np.pad(ink, 1))
+    left = 255 - strongest_nearby(255 - framed(ink, 1))
     mass, core = float(ink.sum()), float(left.sum())
     width = 2 * mass / (mass - core)
     return width * BOX / float(max(ink.shape))
@@ -94,8 +114,16 @@ def fit(ink: Levels) -> Grey:
 
 def average_rows(ink: Levels, rows: int) -> Levels:
     """Scales to so many rows, each the mean of what it covers of the old ones: float32[H, W] -> float32[rows, W]."""
-    averaged: Levels = ink.repeat(rows, axis=0).reshape(rows, ink.shape[0], -1).mean(axis=1)
+    averaged: Levels = shares(ink.shape[0], rows) @ ink
     return averaged
+
+
+@lru_cache(64)
+def shares(old: int, new: int) -> Levels:
+    """The part that each of `old` rows has in each of `new` rows, by the area that they share: float32[new, old]."""
+    edges = np.arange(new + 1)[:, None] * (old / new)
+    above = np.clip(edges - np.arange(old), 0, 1)
+    return np.asarray(np.diff(above, axis=0) * (new / old), np.float32)
 
 
 def centre(ink: Grey) -> Grey:

@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.errors import UnknownModel
+from service.explaining import draw, occlude, read_steps
 from service.inference.batcher import Answer
 from service.inference.catalog import Catalog, LoadedModel
-from service.inference.predictions import describe
+from service.inference.predictions import describe, refuse_several
 from service.telemetry import metrics
 from service.telemetry.quality import Quality
 
@@ -46,13 +47,48 @@ class Pipeline:
             raise UnknownModel(f"there is no gate {gate!r}; available: {', '.join(known) or 'none'}")
         return self.catalog.get(GATE_PREFIX + gate)
 
-    async def read(self, images: NDArray[np.uint8], model: LoadedModel, top_k: int, deadline: float) -> DigitsResult:
-        """Reads uint8[N, 28, 28], N >= 1. Raises what Batcher.submit raises."""
+    async def read(
+        self,
+        images: NDArray[np.uint8],
+        model: LoadedModel,
+        top_k: int,
+        deadline: float,
+        are_several: NDArray[np.bool_] | None = None,
+    ) -> DigitsResult:
+        """Reads uint8[N, 28, 28], N >= 1, of which some show several digits. Raises what Batcher.submit raises."""
         answer = await model.infer(images, deadline)
         self._observe(model.name, answer)
+        if are_several is not None:
+            refuse_several(answer.outputs, are_several)
         predictions = describe(answer.outputs, top_k)
         self._quality_of(model).record(images, predictions)
         return DigitsResult(predictions, answer)
+
+    async def explain(
+        self, images: NDArray[np.uint8], result: DigitsResult, model: LoadedModel, deadline: float
+    ) -> list[dict[str, Any]]:
+        """Why uint8[N, 28, 28] were read as they were, image by image. Raises what Batcher.submit raises."""
+        readings = zip(images, result.predictions, result.answer.outputs["probabilities"], strict=True)
+        return [await self._explain(*reading, model, deadline) for reading in readings]
+
+    async def _explain(
+        self,
+        image: NDArray[np.uint8],
+        prediction: dict[str, Any],
+        probabilities: NDArray[np.float64],
+        model: LoadedModel,
+        deadline: float,
+    ) -> dict[str, Any]:
+        """Has the model read the image's variants, in one request to the batcher."""
+        saliency = np.zeros(image.shape)
+        if prediction["digit"] is not None:
+            occlusions = occlude(image)
+            answer = await model.infer(occlusions.images, deadline)
+            self._observe(model.name, answer)
+            saliency = occlusions.saliency(probabilities, answer.outputs["probabilities"], prediction["digit"])
+        explanation = {"image": image, "saliency": saliency, "saliency_png": draw(image, saliency)}
+        steps = read_steps(image, model.bundle)
+        return explanation if steps is None else explanation | {"steps": steps}
 
     async def fire(self, inputs: NDArray[np.float32], model: LoadedModel, deadline: float) -> NDArray[np.float64]:
         """Firing probabilities float64[N] of a gate on float32[N, 2], N >= 1. Raises what Batcher.submit raises."""

@@ -14,7 +14,7 @@ from service.inference.engine import Engine, Logits, Outputs, Rows
 DIGITS = 10
 INK = 32  # of 255; an image without a brighter pixel has nothing to read
 
-BLANK, AMBIGUOUS, NOT_A_DIGIT = REASONS = ("blank", "ambiguous", "not_a_digit")
+BLANK, AMBIGUOUS, NOT_A_DIGIT, SEVERAL_DIGITS = REASONS = ("blank", "ambiguous", "not_a_digit", "several_digits")
 _VERDICTS = (None, *REASONS)  # by the number that a reading holds; 0 is accepted
 READING = np.dtype([("probabilities", np.float64, DIGITS), ("verdict", np.int8)])
 
@@ -68,6 +68,11 @@ class GateReader:
     def predict(self, rows: Rows) -> Outputs:
         """Firing probabilities float64[N] of float32[N, 2]."""
         return sigmoid(self._engine.predict(rows)[:, 0])
+
+
+def refuse_several(readings: Outputs, are_several: NDArray[np.bool_]) -> None:
+    """Refuses the readings of images that imaging saw several digits in, bool[N]. The readings are changed."""
+    readings["verdict"][are_several] = _VERDICTS.index(SEVERAL_DIGITS)
 
 
 def describe(readings: Outputs, top_k: int) -> list[dict[str, Any]]:

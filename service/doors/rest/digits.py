@@ -8,7 +8,7 @@ from starlette.requests import Request
 from service.doors import body, intake
 from service.doors.pictures import Images, Pictures
 from service.doors.rest.exchange import Answer, Parser, answer, flag, parse_query, reference, version, whole
-from service.errors import JSON, InvalidInput, NotAnImage
+from service.errors import JSON, InvalidInput, NotAnImage, TooLarge
 from service.inference.catalog import LoadedModel
 from service.inference.pipeline import DigitsResult, Pipeline
 from service.settings import Settings
@@ -16,6 +16,7 @@ from service.settings import Settings
 DEFAULT_MODEL = "cnn"
 DEFAULT_TOP_K = 3
 DIGITS = 10
+MOST_EXPLAINED = 16  # images of a request: each costs as much as 130 that are only read
 PICTURES = ("png", "jpeg", "webp", "bmp", "tiff", "gif")
 IMAGE_TYPES = (*(f"image/{picture}" for picture in PICTURES), "application/octet-stream")
 FORM = "multipart/form-data"
@@ -73,16 +74,22 @@ class Digits:
     async def predict(self, images: Images, question: Question, deadline: float, request_id: str) -> dict[str, Any]:
         """The whole answer for images that are checked. Raises Overloaded, DeadlineExceeded, NotReady."""
         reader = question.reader
+        if question.explain and len(images.images) > MOST_EXPLAINED:
+            raise TooLarge(f"explain=true takes at most {MOST_EXPLAINED} images, got {len(images.images)}")
         self._pipeline.observe_stage(reader.name, "decode", images.decode_s)
         self._pipeline.observe_stage(reader.name, "normalise", images.normalise_s)
-        result = await self._pipeline.read(images.images, reader, question.top_k, deadline)
+        result = await self._pipeline.read(images.images, reader, question.top_k, deadline, images.are_several)
+        timing = _timing(images, result)
         if question.explain:
-            for prediction, image in zip(result.predictions, images.images, strict=True):
-                prediction["image"] = image
+            began = time.perf_counter()
+            explanations = await self._pipeline.explain(images.images, result, reader, deadline)
+            for prediction, explanation in zip(result.predictions, explanations, strict=True):
+                prediction.update(explanation)
+            timing["explain"] = _milliseconds(time.perf_counter() - began)
         return {
             "predictions": result.predictions,
             "model": reference(reader),
-            "timing_ms": _timing(images, result),
+            "timing_ms": timing,
             "request_id": request_id,
         }
 
@@ -115,4 +122,8 @@ def _timing(images: Images, result: DigitsResult) -> dict[str, float]:
         "queue": result.answer.queue_s,
         "compute": result.answer.compute_s,
     }
-    return {stage: round(seconds * 1e6) / 1e3 for stage, seconds in stages.items()}
+    return {stage: _milliseconds(seconds) for stage, seconds in stages.items()}
+
+
+def _milliseconds(seconds: float) -> float:
+    return round(seconds * 1e6) / 1e3

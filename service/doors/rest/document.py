@@ -88,7 +88,11 @@ def _digits(version: dict[str, Any]) -> dict[str, Any]:
         _query(
             "top_k", {"type": "integer", "minimum": 1, "maximum": 10, "default": DEFAULT_TOP_K}, "candidates listed"
         ),
-        _query("explain", {"type": "boolean", "default": False}, "adds the image that the model saw"),
+        _query(
+            "explain",
+            {"type": "boolean", "default": False},
+            "adds what the model saw, and what counted; 16 images at most",
+        ),
         {
             "name": "X-Request-Timeout-Ms",
             "in": "header",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from service.imaging import normalise, read_image
+from service.imaging import frame, normalise, read_image
 from service.imaging.components import label, select_digit
 from training.strokes import draw, draw_many, photograph
 
@@ -177,6 +177,43 @@ def test_a_detached_stroke_is_kept():
     assert likeness(normalise(np.asarray(picture)), without) < 0.8
 
 
+# --- More than one digit
+
+
+@pytest.mark.parametrize("gap", [8, 20, 60, 200])
+@pytest.mark.parametrize("beside", [True, False], ids=["side by side", "one above the other"])
+def test_two_digits_are_told_from_one(gap, beside):
+    rng = np.random.default_rng(gap)
+    for first, second in [(1, 7), (4, 9), (0, 6), (5, 5), (2, 1)]:
+        inks = [ink[np.ix_(ink.any(axis=1), ink.any(axis=0))] for ink in (draw(d, rng, 110) for d in (first, second))]
+        sheet = np.full((500, 500), LIGHT, np.uint8)
+        after = 40 + inks[0].shape[1 if beside else 0] + gap
+        for ink, (top, left) in zip(inks, [(40, 40), (40, after) if beside else (after, 40)], strict=True):
+            spot = sheet[top : top + ink.shape[0], left : left + ink.shape[1]]
+            spot[ink > 128] = DARK
+        assert frame(sheet).is_several
+
+
+def test_one_digit_is_one():
+    images, _ = draw_many(200, seed=8)
+    assert not any(frame(image).is_several for image in images)
+
+
+def test_parts_of_a_digit_are_one():
+    """A 5 whose bar was drawn apart, a 4 that is open below, and dust."""
+    picture = Image.new("L", (200, 200), 255)
+    pen = ImageDraw.Draw(picture)
+    pen.line((75, 40, 130, 40), fill=0, width=9)
+    pen.arc((60, 90, 130, 160), 180, 90, fill=0, width=9)
+    pen.ellipse((20, 20, 26, 26), fill=0)
+    assert not frame(np.asarray(picture)).is_several
+    picture = Image.new("L", (200, 200), 255)
+    pen = ImageDraw.Draw(picture)
+    pen.line([(80, 40), (60, 95), (100, 95)], fill=0, width=8)
+    pen.line((115, 40, 115, 160), fill=0, width=8)
+    assert not frame(np.asarray(picture)).is_several
+
+
 # --- No digit at all
 
 
@@ -240,4 +277,6 @@ def test_label_joins_pieces_that_meet_late():
 
 
 def test_nothing_is_selected_where_nothing_is():
-    assert not select_digit(np.zeros((9, 9), bool)).any()
+    cells, boxes = select_digit(np.zeros((9, 9), bool))
+    assert not cells.any()
+    assert len(boxes) == 0
