@@ -42,7 +42,7 @@ def compose_many(images: Images, labels: NDArray[np.int64], count: int, seed: in
 
 
 def compose(digits: Images, rng: np.random.Generator, touching: bool) -> Images:
-    """One picture of uint8[N, 28, 28] from left to right: dark on light or light on dark, one to three times as large."""
+    """uint8[N, 28, 28] from left to right in one picture: dark or light, and one to three times as large."""
     slant = rng.uniform(-SLANT, SLANT)
     line = np.zeros((digits.shape[1] + 2 * JITTER + 4, 2), np.float32)
     for digit in digits:

@@ -18,9 +18,9 @@ SLANTS = np.arange(-6, 7) / 10  # pixels to the left for each pixel down, among 
 LEANING = -0.2, 0.0, 0.2  # seams lean by so much more or less than the writing, for no two digits lean alike
 REACHES = 0.06, 0.16  # of the line's height, how far aside a seam may go; far ones alone would all fall together
 ASIDE = 0.05  # what a step aside costs, in pixels of solid ink
-APART = 0.05  # of the line's height, between two seams
+APART = 0.03  # of the square of the line's height: the ink between two seams, and beside the first and the last
 MOST_INK = 0.6  # of the line's height, that a seam may cross
-MOST_SEAMS = 7  # for each height that the ink is wide
+MOST_SEAMS = 10  # for each height that the ink is wide
 
 
 class Seams(NamedTuple):
@@ -42,7 +42,9 @@ def find_seams(ink: Levels, height: float) -> Seams:
     ]
     columns, crossed = (np.concatenate(parts) for parts in zip(*found, strict=True))
     crossed /= height
-    chosen = choose(columns, crossed, max(1.0, APART * height), round(MOST_SEAMS * ink.shape[1] / height))
+    left = np.pad(solid.cumsum(axis=1), ((0, 0), (1, 0)))[np.arange(len(ink)), columns]
+    crossed[~is_between(left, solid.sum(axis=1), APART * height**2)] = np.inf
+    chosen = choose(left, columns, crossed, APART * height**2, round(MOST_SEAMS * ink.shape[1] / height))
     return Seams(columns[chosen], crossed[chosen])
 
 
@@ -90,12 +92,18 @@ def trace(cost: Costs, moves: NDArray[np.int8]) -> Columns:
     return offsets
 
 
-def choose(columns: Columns, crossed: Costs, apart: float, most: int) -> list[int]:
-    """The cheapest first, each on the mean of its rows so far from those that are chosen; from left to right."""
+def is_between(left: Levels, whole: Levels, least: float) -> NDArray[np.bool_]:
+    """Whether each seam has so much ink on both sides, given that of every row on its left and altogether."""
+    before = left.sum(axis=1)
+    return np.asarray((before >= least) & (whole.sum() - before >= least))
+
+
+def choose(left: Levels, columns: Columns, crossed: Costs, apart: float, most: int) -> list[int]:
+    """The cheapest first, each with so much ink between it and those that are chosen; from left to right."""
     free = crossed <= MOST_INK
     chosen: list[int] = []
     while len(chosen) < most and free.any():
         best = int(np.where(free, crossed, np.inf).argmin())
         chosen.append(best)
-        free &= np.abs(columns - columns[best]).mean(axis=1) >= apart
+        free &= np.abs(left - left[best]).sum(axis=1) >= apart
     return sorted(chosen, key=lambda seam: float(columns[seam].mean()))

@@ -37,6 +37,8 @@ def bound(labels: Labels, count: int) -> Boxes:
 
 def find_lines(boxes: Boxes) -> list[Line]:
     """Lines from top to bottom, each with its pieces from left to right."""
+    if not len(boxes):
+        return []
     heights = boxes[:, 2] - boxes[:, 0]
     usual = usual_height(heights)
     middles = (boxes[:, 1] + boxes[:, 3]) / 2

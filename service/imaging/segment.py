@@ -5,26 +5,32 @@ touching digits might be (over-segmentation: Casey and Lecolinet, 1996). What li
 which of them are the digits, the reader decides. It knows no models: `inference.spelling` chooses.
 """
 
+from io import BytesIO
 from itertools import combinations
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-from service.imaging.components import Labels, label
+from service.errors import UnusableInput
+from service.imaging.components import Cells, Labels, label
 from service.imaging.cuts import find_seams
-from service.imaging.decode import Grey
+from service.imaging.decode import Grey, recognise
 from service.imaging.lines import Boxes, Line, bound, find_lines
 from service.imaging.locate import Levels, span
+from service.imaging.marks import sort_small
 from service.imaging.normalise import SIDE, SOLID, centre, crop, fit, widen
 from service.imaging.page import lift_page
+from service.imaging.rulings import find_rulings
 
 FINE = 40  # pixels: ink is cut and framed at this height of a line, or up to twice as many
 SAME = 0.55  # of the narrower one's width, by which two pieces lie above each other and are one
 NARROWEST, WIDEST = 0.06, 1.3  # times the line's height, between two cuts
 MOST_GAP = 0.25  # of the line's height, between pieces of one digit
 MOST_PIECES = 3  # of one digit
-MOST_CANDIDATES = 500  # of a picture; they take 0.1 s
+MOST_RUNS = 30_000  # of ink in all rows; a page of 1.2 megapixels with 20 digits has some 5,000
+MOST_WIDTH, MOST_TALL = 32, 40  # all pieces together, in heights of their lines, and how many there are
 
 
 class Candidate(NamedTuple):
@@ -44,12 +50,21 @@ class Candidate(NamedTuple):
     crossed: float
 
 
+class Mark(NamedTuple):
+    """What may be a decimal point or a minus sign, and its place as a candidate's."""
+
+    sign: str
+    line: int
+    box: tuple[int, int, int, int]
+
+
 class Lattice(NamedTuple):
-    """Candidates and their images, uint8[N, 28, 28]; the last node of each line, of which the first is 0."""
+    """Candidates and their images, uint8[N, 28, 28]; the last node of each line, of which the first is 0; and marks."""
 
     candidates: list[Candidate]
     images: Grey
     ends: list[int]
+    marks: list[Mark]
 
 
 class Strip(NamedTuple):
@@ -77,6 +92,16 @@ class Part(NamedTuple):
     crossed: float
 
 
+def reduced_by(data: bytes, grey: Grey) -> tuple[float, float]:
+    """How many pixels of a picture that `decode` has read one of its grey levels is, in width and in height."""
+    with Image.open(BytesIO(data), formats=[recognise(data)]) as picture:
+        sides = picture.size
+    height, width = grey.shape
+    if (sides[0] > sides[1]) != (width > height):  # a camera held upright
+        sides = sides[1], sides[0]
+    return sides[0] / width, sides[1] / height
+
+
 def segment(grey: Grey) -> Lattice:
     """Everything in a picture that may be a digit: uint8[H, W] -> a lattice, without candidates where there is no ink.
 
@@ -84,32 +109,67 @@ def segment(grey: Grey) -> Lattice:
     """
     page = lift_page(grey)
     if page is None:
-        return Lattice([], np.empty((0, SIDE, SIDE), np.uint8), [])
-    labels = label(page.solid)
-    boxes = bound(labels, int(labels.max()))
+        return Lattice([], np.empty((0, SIDE, SIDE), np.uint8), [], [])
+    labels, boxes, sizes = find_pieces(page.solid)
     candidates: list[Candidate] = []
     images: list[Grey] = []
-    ends = []
-    for number, line in enumerate(find_lines(boxes)):
-        strip = cut_out(page.ink, labels, boxes, line)
+    ends, marks = [], []
+    lines = find_lines(boxes)
+    refuse_many(lines, boxes)
+    for number, line in enumerate(lines):
+        small = sort_small(line, boxes, sizes)
+        marks += [Mark(sign, number, box_of(boxes[piece])) for sign, piece in small.marks]
+        strip = cut_out(page.ink, labels, boxes, [*line.tall, *small.strokes], line.height)
         parts, end = divide(strip)
         ends.append(end)
         for part in parts:
             if (image := frame(part.ink)) is not None:
                 candidates.append(measure(part, strip, number))
                 images.append(image)
-    return Lattice(candidates, np.array(images, np.uint8).reshape(-1, SIDE, SIDE), ends)
+    return Lattice(candidates, np.array(images, np.uint8).reshape(-1, SIDE, SIDE), ends, marks)
 
 
-def cut_out(ink: Levels, labels: Labels, boxes: Boxes, line: Line) -> Strip:
-    """Takes a line off its page, reduced to a height that is fine enough."""
-    groups = join(sorted([*line.tall, *line.small]), boxes)
+def find_pieces(solid: Cells) -> tuple[Labels, Boxes, NDArray[np.intp]]:
+    """The pieces of ink without ruled lines, their boxes and sizes in pixels. Raises UnusableInput for a texture."""
+    runs = int((solid[:, 1:] > solid[:, :-1]).sum())
+    if runs > MOST_RUNS:
+        raise UnusableInput(
+            f"the picture is covered with texture or text: {runs:,} strokes in its rows, at most {MOST_RUNS:,}"
+        )
+    labels = label(solid)
+    boxes = bound(labels, int(labels.max()))
+    rulings = find_rulings(solid, labels, boxes) if len(boxes) else solid
+    if len(boxes) and rulings.any():
+        labels = label(solid & ~rulings)
+        boxes = bound(labels, int(labels.max()))
+    return labels, boxes, np.bincount(labels.ravel())[1:]
+
+
+def refuse_many(lines: list[Line], boxes: Boxes) -> None:
+    """Raises UnusableInput for far more ink than 20 digits have, before any of it is cut and read."""
+    wide = sum(float((boxes[line.tall, 3] - boxes[line.tall, 1]).sum()) / line.height for line in lines)
+    pieces = sum(len(line.tall) for line in lines)
+    if wide > MOST_WIDTH or pieces > MOST_TALL:
+        raise UnusableInput(
+            f"a picture may have 1 to 20 digits, got {pieces} pieces of ink as wide as about {wide:.0f}"
+        )
+
+
+def box_of(sides: NDArray[np.intp]) -> tuple[int, int, int, int]:
+    """Top, left, bottom, right -> left, top, width, height."""
+    top, left, bottom, right = sides.tolist()
+    return left, top, right - left, bottom - top
+
+
+def cut_out(ink: Levels, labels: Labels, boxes: Boxes, mine: list[int], usual: float) -> Strip:
+    """Takes the pieces of a line off its page, reduced to a height that is fine enough."""
+    groups = join(mine, boxes)
     pieces = [piece for group in groups for piece in group]
     (top, left), (bottom, right) = boxes[pieces, :2].min(axis=0), boxes[pieces, 2:].max(axis=0)
     group_of = np.zeros(int(labels.max()) + 1, np.intp)
     for number, group in enumerate(groups, 1):
         group_of[np.array(group) + 1] = number
-    factor = max(1, int(line.height // FINE))
+    factor = max(1, int(usual // FINE))
     place = slice(max(0, top - 1), bottom + 1), slice(max(0, left - 1), right + 1)
     near = halo(group_of[labels[place]])
     return Strip(
@@ -119,7 +179,7 @@ def cut_out(ink: Levels, labels: Labels, boxes: Boxes, line: Line) -> Strip:
         top=place[0].start,
         left=place[1].start,
         factor=factor,
-        height=line.height / factor,
+        height=usual / factor,
     )
 
 

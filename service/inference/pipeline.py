@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from service.errors import UnknownModel
 from service.inference.batcher import Answer
 from service.inference.catalog import Catalog, LoadedModel
+from service.inference.engine import Outputs
 from service.inference.predictions import describe
 from service.telemetry import metrics
 from service.telemetry.quality import Quality
@@ -48,11 +49,22 @@ class Pipeline:
 
     async def read(self, images: NDArray[np.uint8], model: LoadedModel, top_k: int, deadline: float) -> DigitsResult:
         """Reads uint8[N, 28, 28], N >= 1. Raises what Batcher.submit raises."""
+        answer = await self.consider(images, model, deadline)
+        return DigitsResult(self.tell(images, answer.outputs, model, top_k), answer)
+
+    async def consider(self, images: NDArray[np.uint8], model: LoadedModel, deadline: float) -> Answer:
+        """Readings of uint8[N, 28, 28], N >= 1, which may be no digits: they count as rows, and not as predictions."""
         answer = await model.infer(images, deadline)
         self._observe(model.name, answer)
-        predictions = describe(answer.outputs, top_k)
+        return answer
+
+    def tell(
+        self, images: NDArray[np.uint8], readings: Outputs, model: LoadedModel, top_k: int
+    ) -> list[dict[str, Any]]:
+        """The predictions of readings, which are counted."""
+        predictions = describe(readings, top_k)
         self._quality_of(model).record(images, predictions)
-        return DigitsResult(predictions, answer)
+        return predictions
 
     async def fire(self, inputs: NDArray[np.float32], model: LoadedModel, deadline: float) -> NDArray[np.float64]:
         """Firing probabilities float64[N] of a gate on float32[N, 2], N >= 1. Raises what Batcher.submit raises."""
