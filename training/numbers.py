@@ -15,7 +15,6 @@ Pixels = NDArray[np.float32]
 
 LENGTHS = 3, 8  # digits of a number
 SPACING = 2, 12  # pixels from ink to ink, of digits that are 20 pixels high
-OVERLAP = 0, 0  # pixels that strokes run into each other, where neighbours touch
 JITTER = 2  # pixels that a digit lies above or below its line
 SLANT = 0.2  # pixels to the side for each pixel down, of the whole number; a digit differs by a quarter of it
 MARGIN = 6, 20
@@ -27,7 +26,7 @@ EMPTY = 10_000  # pixels: the edge of a row without ink
 
 
 class Number(NamedTuple):
-    """A picture uint8[H, W], what is written in it, and whether neighbours touch."""
+    """A picture uint8[H, W], and what is written in it."""
 
     picture: Images
     text: str
@@ -52,10 +51,10 @@ def compose(digits: Images, rng: np.random.Generator, touching: bool) -> Images:
     return paint(enlarge(np.pad(line, margins), int(rng.integers(SCALES[0], SCALES[1] + 1))), rng)
 
 
-def append(line: Pixels, digit: Pixels, top: int, gap: int) -> Pixels:
+def append(line: Pixels, digit: Pixels, top: int, gap: int | None) -> Pixels:
     """Sets a digit, so many pixels below the top, to the right of a line: float32[H, W] -> float32[H, wider].
 
-    A gap of 0 or more lies between the columns of ink; a negative one is how far strokes overlap where they first meet.
+    So many columns without ink lie between; without a gap the digit is moved until its strokes meet those before it.
     """
     columns = np.flatnonzero((digit > INK).any(axis=0))
     digit = digit[:, max(0, columns[0] - 1) : columns[-1] + 2]
@@ -63,10 +62,10 @@ def append(line: Pixels, digit: Pixels, top: int, gap: int) -> Pixels:
     edge = np.flatnonzero((line > INK).any(axis=0))
     if not edge.size:
         left = line.shape[1]
-    elif gap >= 0:
+    elif gap is not None:
         left = int(edge[-1]) + 1 + gap - int((digit > INK).any(axis=0).argmax())
     else:
-        left = meeting(line[rows], digit) + 1 + gap
+        left = meeting(line[rows], digit)
     wider = np.zeros((len(line), max(line.shape[1], left + digit.shape[1])), np.float32)
     wider[:, : line.shape[1]] = line
     place = wider[rows, left : left + digit.shape[1]]
@@ -111,7 +110,5 @@ def paint(ink: Pixels, rng: np.random.Generator) -> Images:
     return levels.clip(0, 255).round().astype(np.uint8)
 
 
-def _gap(rng: np.random.Generator, touching: bool) -> int:
-    if touching:
-        return -1 - int(rng.integers(OVERLAP[0], OVERLAP[1] + 1))
-    return int(rng.integers(SPACING[0], SPACING[1] + 1))
+def _gap(rng: np.random.Generator, touching: bool) -> int | None:
+    return None if touching else int(rng.integers(SPACING[0], SPACING[1] + 1))

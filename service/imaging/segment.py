@@ -269,8 +269,8 @@ def measure(part: Part, strip: Strip, line: int) -> Candidate:
         start=part.start,
         end=part.end,
         box=(
-            strip.left + (part.left + left) * factor,
-            strip.top + top * factor,
+            int(strip.left) + (part.left + left) * factor,
+            int(strip.top) + top * factor,
             (right - left) * factor,
             (bottom - top) * factor,
         ),
