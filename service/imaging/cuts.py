@@ -20,7 +20,8 @@ REACHES = 0.06, 0.16  # of the line's height, how far aside a seam may go; far o
 ASIDE = 0.05  # what a step aside costs, in pixels of solid ink
 APART = 0.03  # of the square of the line's height: the ink between two seams, and beside the first and the last
 MOST_INK = 0.6  # of the line's height, that a seam may cross
-MOST_SEAMS = 10  # for each height that the ink is wide
+MOST_SEAMS, SINGLE = 10, 0.4  # for each height that ink is wide, beyond what a single narrow digit is
+LEAST_SEAMS = 2
 
 
 class Seams(NamedTuple):
@@ -44,7 +45,8 @@ def find_seams(ink: Levels, height: float) -> Seams:
     crossed /= height
     left = np.pad(solid.cumsum(axis=1), ((0, 0), (1, 0)))[np.arange(len(ink)), columns]
     crossed[~is_between(left, solid.sum(axis=1), APART * height**2)] = np.inf
-    chosen = choose(left, columns, crossed, APART * height**2, round(MOST_SEAMS * ink.shape[1] / height))
+    most = max(LEAST_SEAMS, round(MOST_SEAMS * (ink.shape[1] / height - SINGLE)))
+    chosen = choose(left, columns, crossed, APART * height**2, most)
     return Seams(columns[chosen], crossed[chosen])
 
 
@@ -64,20 +66,21 @@ def cheapest(ink: Levels, slant: float, reach: int) -> tuple[Columns, Costs]:
     height, width = ink.shape
     lean = np.rint((np.arange(height) - height / 2) * -slant).astype(np.intp)
     starts = np.arange(1 - lean.max(), width - lean.min())
-    offsets = np.arange(-reach, reach + 1)
-    beyond = height + width
+    beyond = height + width + reach
     padded = np.pad(ink, ((0, 0), (beyond, beyond)))
-    cost = np.zeros((len(starts), len(offsets)), np.float32)
+    rows = np.arange(height)
+    places = np.arange(starts[0] - reach, starts[-1] + reach + 1) + beyond + lean[:, None]
+    near = np.lib.stride_tricks.sliding_window_view(padded[rows[:, None], places], 2 * reach + 1, axis=1)
+    cost = np.zeros((len(starts), 2 * reach + 1), np.float32)
     moves = np.empty((height, *cost.shape), np.int8)
     ways = np.empty((3, *cost.shape), np.float32)
     for row in range(height):
         ways[0], ways[1:] = cost, np.inf
         ways[1, :, 1:], ways[2, :, :-1] = cost[:, :-1] + ASIDE, cost[:, 1:] + ASIDE
         moves[row] = ways.argmin(axis=0)
-        near = padded[row, beyond + lean[row] + starts[0] - reach :][: len(starts) + 2 * reach]
-        cost = ways.min(axis=0) + np.lib.stride_tricks.sliding_window_view(near, len(offsets))
+        cost = ways.min(axis=0) + near[row]
     columns = trace(cost, moves) - reach + starts[:, None] + lean
-    crossed = padded[np.arange(height), columns + beyond].sum(axis=1)
+    crossed = padded[rows, columns + beyond].sum(axis=1)
     return columns.clip(0, width), crossed
 
 
