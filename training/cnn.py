@@ -2,7 +2,8 @@
 
 Reaches 99.59 % of MNIST's 10,000 test images (mean of seeds 0 and 1: 99.64, 99.53; 99.64 and 99.50 % of the 5,000
 validation images) with 94,058 weights. Cost: 40 epochs of 55,000 images, 15 to 21 minutes on one thread of a shared AMD
-EPYC in bfloat16.
+EPYC in bfloat16. Taught (--taught), it reaches 99.71 % (mean of seeds 0 to 4, 99.69 to 99.73; 99.58 to 99.62 % of the
+validation images) and reads spoilt images too, in as much time, beside what its lessons cost: docs/training.md.
 
     python -m training cnn --seed 0
 """
@@ -10,7 +11,6 @@ EPYC in bfloat16.
 from training import loop
 from training.augment import Soiling
 from training.options import Options
-from training.outliers import Outliers
 from training.recipe import Distillation, Recipe
 from training.run import Run
 
@@ -33,8 +33,8 @@ TAUGHT = RECIPE.model_copy(
         "epochs": 40,
         "soiling": Soiling(),
         "calm": 0.2,
-        "outliers": Outliers(),
         "distillation": Distillation(),
+        "detector": 64,
         "floor": 0.9965,
     }
 )  # by the 24 soiled and 6 calm lessons of training/lessons.py

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.metrics import roc_auc_score
-from torch import Tensor
+from torch import Tensor, nn
 
 from models import features
 from models.manifest import Evaluation, ReferenceDistribution, Rejection
@@ -25,7 +25,7 @@ from training import calibration, data, latency, numbers, strokes
 from training.calibration import choose_rejection, fit_temperature, is_accepted, score
 from training.corruptions import FAMILIES, corrupt
 from training.data import Examples
-from training.export import Graph
+from training.export import CHUNK, Graph
 from training.strangers import KINDS, draw
 
 DRAWN = 1000
@@ -50,8 +50,11 @@ class Findings:
     test_logits: Tensor
 
 
-def examine(graph: Graph, dataset: str, root: Path) -> Findings:
-    """Chooses on the validation split, then measures on the test split. Raises DataError."""
+def examine(graph: Graph, served: nn.Module, dataset: str, root: Path) -> Findings:
+    """Chooses on the validation split, then measures on the test split; `served` is what the graph was made of.
+
+    Raises DataError.
+    """
     _, validation = data.open_training(dataset, root)
     logits = read(graph, validation.images)
     temperature = fit_temperature(logits, validation.labels)
@@ -63,7 +66,8 @@ def examine(graph: Graph, dataset: str, root: Path) -> Findings:
         rejection=rejection,
         validation=score(logits, validation.labels, temperature),
         test=score(test_logits, test.labels, temperature),
-        robustness=refusals(test_logits, test.labels, rejection, temperature)
+        robustness={"test_changed_by_export": changed(served, test.images, test_logits)}
+        | refusals(test_logits, test.labels, rejection, temperature)
         | drawn_figures(graph, rejection, temperature)
         | corruption_figures(graph, test)
         | stranger_figures(graph, test, test_logits)
@@ -112,6 +116,13 @@ def small_pictures() -> tuple[list[str], Tensor]:
 def read(graph: Graph, images: Tensor) -> Tensor:
     """uint8[N, 28, 28] -> logits float32[N, 10] of the served graph."""
     return torch.from_numpy(graph.read(images.numpy()))
+
+
+def changed(served: nn.Module, images: Tensor, logits: Tensor) -> float:
+    """Share of the images that the graph, whose logits these are, reads otherwise than what it was made of."""
+    with torch.inference_mode():
+        digits = torch.cat([served(batch).argmax(dim=1) for batch in torch.split(images, CHUNK)])
+    return _share(digits != logits.argmax(dim=1))
 
 
 def refusals(logits: Tensor, labels: Tensor, rejection: Rejection, temperature: float) -> dict[str, float]:

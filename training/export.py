@@ -72,8 +72,8 @@ def to_onnx(served: nn.Module, name: str, example: torch.Tensor) -> bytes:
 def quantise(graph: bytes, examples: NDArray[np.uint8]) -> bytes:
     """The graph with convolutions in whole numbers of 8 bits, whose ranges are those that the examples reach.
 
-    Half of the time. Weights take 7 bits, because older processors add two products of 8 bits in 16, and overflow. The
-    classifier stays as it is: it costs nothing, and its sums decide.
+    Half of the time. Weights take 7 bits, because older processors add two products of 8 bits in 16, and overflow. From
+    the first matrix product on all stays as it is: it costs nothing, and its sums decide.
     """
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder) / "float.onnx", Path(folder) / "model.onnx"
@@ -85,6 +85,7 @@ def quantise(graph: bytes, examples: NDArray[np.uint8]) -> bytes:
                 after,
                 _Examples(examples),
                 op_types_to_quantize=QUANTISED,
+                nodes_to_exclude=_after_features(onnx.load(before)),
                 per_channel=True,
                 reduce_range=True,
                 activation_type=QuantType.QUInt8,
@@ -104,6 +105,13 @@ class _Examples(CalibrationDataReader):  # type: ignore[misc]
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         batch = next(self._batches, None)
         return None if batch is None else {"images": batch}
+
+
+def _after_features(model: onnx.ModelProto) -> list[str]:
+    """The names of the nodes from the first matrix product on."""
+    nodes = list(model.graph.node)
+    first = next((place for place, node in enumerate(nodes) if node.op_type in ("Gemm", "MatMul")), len(nodes))
+    return [node.name for node in nodes[first:]]
 
 
 def _is_not_advice(record: logging.LogRecord) -> bool:

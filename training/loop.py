@@ -19,11 +19,10 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim.swa_utils import AveragedModel
 
 from models.networks import build
-from training import data, outliers, progress, run
+from training import data, detector, progress, run
 from training.data import MEAN, STD, Examples, standardise
 from training.lessons import Lessons, view
 from training.options import Options, TrainingError
-from training.outliers import Outliers, disbelief
 from training.recipe import Distillation, Recipe
 from training.run import Run, RunRecord
 
@@ -76,7 +75,8 @@ def train(recipe: Recipe, options: Options) -> Run:
     pupil = Pupil(recipe, options.seed, state, training, lessons, fabric)
     _run_epochs(pupil, validation, current, is_first=fabric.is_global_zero)
     if fabric.is_global_zero:
-        current.save_weights(state.averaged.module)
+        reader = state.averaged.module.cpu()
+        current.save_weights(detector.add(reader, recipe, training, options.seed) if recipe.detector else reader)
     fabric.barrier()
     return current
 
@@ -163,7 +163,7 @@ def _record(recipe: Recipe, options: Options, fabric: Fabric, lessons: Lessons |
     return RunRecord(
         name=recipe.name,
         network=recipe.network,
-        config=recipe.config,
+        config=recipe.finished,
         recipe=asked | ({"lessons": lessons.record.sha256} if lessons else {}),
         seed=options.seed,
         dataset=data.describe(options.dataset, options.data),
@@ -230,9 +230,6 @@ class Pupil:
                 soiling = recipe.soiling if epoch < calm_from else None
                 seen = view(images[rows], recipe.augmentation, soiling, generator)
                 loss_of = partial(cross_entropy, target=labels[rows])
-            if recipe.outliers:
-                drawn = outliers.draw(seen[: round(len(seen) * recipe.outliers.share)], generator)
-                seen, loss_of = torch.cat([seen, drawn]), partial(doubt, recipe.outliers, loss_of, len(drawn))
             yield (seen - MEAN) / STD, loss_of
 
     def _step(self, images: Tensor, loss_of: Loss) -> Tensor:
@@ -253,11 +250,6 @@ def distil(distillation: Distillation, taught: Tensor, labels: Tensor, logits: T
     student, teachers = log_softmax(logits / temperature, dim=1), log_softmax(taught / temperature, dim=1)
     distance = kl_div(student, teachers, reduction="batchmean", log_target=True) * temperature**2
     return weight * distance + (1 - weight) * cross_entropy(logits, labels)
-
-
-def doubt(shown: Outliers, loss_of: Loss, count: int, logits: Tensor) -> Tensor:
-    """The loss of a batch whose last `count` rows are outliers."""
-    return loss_of(logits[:-count]) + shown.weight * disbelief(logits[-count:])
 
 
 def _run_epochs(pupil: Pupil, validation: Examples, current: Run, *, is_first: bool) -> None:

@@ -1,16 +1,13 @@
-"""Makes of digits what is no digit, so that a reader learns not to believe in everything that it is shown.
+"""Makes of digits what is no digit: halves that changed places, quarters of several, two at once, tangles, bare paper.
 
-`draw`: halves that changed places, quarters of four digits, two digits at once, ink bent beyond reading, bare paper; a
-whole batch at a time. Knows tensors and one torch.Generator. Outliers like these lower the energy of others that are
-never shown (Hendrycks et al., arXiv:1812.04606); training/strangers.py measures on some that are not made here.
+A whole batch at a time. Knows tensors and one torch.Generator. A detector that learns from outliers like these
+(training/detector.py) notices others too (Hendrycks et al., arXiv:1812.04606): training/strangers.py measures on some
+that are not made here.
 """
 
-from typing import Annotated
-
 import torch
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat
 from torch import Tensor
-from torch.nn.functional import affine_grid, cross_entropy, grid_sample
+from torch.nn.functional import affine_grid, grid_sample
 
 from training.augment import Augmentation, Soiling, bend, soil
 
@@ -19,25 +16,12 @@ TANGLED = Augmentation(rotation_degrees=180, shear=0.5, scale=0.3, shift_pixels=
 BARE = Soiling(often=0.6, paper=1.0, grain=0.5, patch_pixels=8)
 
 
-class Outliers(BaseModel):
-    """How many outliers are shown, as a share of a batch's digits, and how much their loss weighs."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    share: Annotated[float, Field(gt=0, le=1)] = 1 / 8
-    weight: PositiveFloat = 0.5
-
-
 def draw(digits: Tensor, generator: torch.Generator) -> Tensor:
     """One outlier for each image of float32[N, 28, 28] of 0..1, a fifth of each kind; shape and range are kept."""
     others = _shuffled(digits, generator)
     kinds = (_exchanged, _quartered, _crowded, _tangled, _bare)
     parts = zip(kinds, digits.tensor_split(len(kinds)), others.tensor_split(len(kinds)), strict=True)
     return torch.cat([make(first, second, generator) for make, first, second in parts])
-
-
-def disbelief(logits: Tensor) -> Tensor:
-    """How far answers float32[N, classes] are from even odds, in nats: the cross-entropy of a uniform target."""
-    return cross_entropy(logits, torch.full_like(logits, 1 / logits.shape[1]))
 
 
 def _exchanged(digits: Tensor, others: Tensor, _generator: torch.Generator) -> Tensor:

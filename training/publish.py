@@ -135,7 +135,7 @@ def _check_floor(what: str, value: float, floor: float) -> None:
 
 def _reader(current: Run, network: nn.Module, data: Path) -> Product:
     served, content = reader_graph(current, network, data)
-    findings = evaluate.examine(Graph(content), current.record.dataset.name, data)
+    findings = evaluate.examine(Graph(content), served, current.record.dataset.name, data)
     _check_floor("test accuracy", findings.test.accuracy, current.record.recipe["floor"])
     shown = (findings.test_examples.images, findings.test_examples.labels, findings.test_logits)
     run.write_whole(current.folder / "mistakes.png", figures.mistakes(*shown))

@@ -2,10 +2,9 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from training.augment import Augmentation, Soiling
-from training.outliers import Outliers
 
 
 class Distillation(BaseModel):
@@ -36,11 +35,16 @@ class Recipe(BaseModel):
     calm: Annotated[float, Field(ge=0, le=1)] = Field(
         0.15, description="share of the epochs, the last ones, without it"
     )
-    outliers: Outliers | None = Field(None, description="what is no digit is shown too; None: digits alone")
     distillation: Distillation | None = Field(None, description="learn from lessons; None: from labels alone")
+    detector: NonNegativeInt = Field(0, description="width of what tells digits from all else, learnt last; 0: none")
     quantised: bool = Field(default=False, description="serve convolutions in whole numbers of 8 bits")
     max_examples: PositiveInt | None = Field(None, description="learn from so many only")
     floor: Annotated[float, Field(ge=0, le=1)] = Field(description="publish nothing under this test accuracy")
+
+    @property
+    def finished(self) -> dict[str, Any]:
+        """Config of the network that is released."""
+        return self.config | ({"detector": self.detector} if self.detector else {})
 
     def smoke(self) -> "Recipe":
         """The same run in seconds, to see that it works."""

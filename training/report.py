@@ -26,8 +26,8 @@ def describe_run(folder: Path, data: Path) -> str:
     network = current.load_network()
     if current.record.network in ("neuron", "two_layer"):
         return robustness.describe(read_tolerance(folder))
-    _, graph = reader_graph(current, network, data)
-    findings = evaluate.examine(Graph(graph), current.record.dataset.name, data)
+    served, graph = reader_graph(current, network, data)
+    findings = evaluate.examine(Graph(graph), served, current.record.dataset.name, data)
     lines = [_line("validation", findings.validation), _line("test", findings.test)]
     lines.append(f"temperature {findings.temperature}  {findings.rejection!r}")
     lines += [f"{name:<28} {value}" for name, value in findings.robustness.items()]

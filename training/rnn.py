@@ -2,7 +2,8 @@
 
 Reaches 99.59 % of MNIST's 10,000 test images (mean of seeds 0 and 1: 99.61, 99.57; 99.58 and 99.50 % of the 5,000
 validation images) with 63,242 weights. Cost: 60 epochs of 55,000 images, 16 to 19 minutes on one thread of a shared AMD
-EPYC in bfloat16.
+EPYC in bfloat16. Taught (--taught), and with 156,427 weights, it reaches 99.70 % (seeds 0, 1 and 2 alike; 99.46 to
+99.56 % of the validation images) and reads spoilt images too.
 
     python -m training rnn --seed 0
 """
@@ -10,7 +11,6 @@ EPYC in bfloat16.
 from training import loop
 from training.augment import Augmentation, Soiling
 from training.options import Options
-from training.outliers import Outliers
 from training.recipe import Distillation, Recipe
 from training.run import Run
 
@@ -34,8 +34,8 @@ TAUGHT = RECIPE.model_copy(
         "epochs": 40,
         "soiling": Soiling(),
         "calm": 0.2,
-        "outliers": Outliers(),
         "distillation": Distillation(),
+        "detector": 64,
         "floor": 0.9945,
     }
 )  # by the 24 soiled and 6 calm lessons of training/lessons.py

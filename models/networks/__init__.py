@@ -15,6 +15,8 @@ from models.networks.cnn import ConvolutionalConfig, ConvolutionalReader
 from models.networks.gate import Neuron, NeuronConfig, TwoLayer, TwoLayerConfig
 from models.networks.rnn import RecurrentConfig, RecurrentReader
 
+Reader = ConvolutionalReader | RecurrentReader  # of digits
+
 
 class Network(NamedTuple):
     """A network class and the class of its config."""

@@ -1,18 +1,24 @@
 """The convolutional digit reader: small filters slide over the picture, each layer seeing more of it than the last."""
 
-from pydantic import BaseModel, ConfigDict, PositiveInt
+from pydantic import BaseModel, ConfigDict, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import relu
 
+from models.networks.detector import Detector
+
 
 class ConvolutionalConfig(BaseModel):
-    """Widths of the reader's stages (channels), residual blocks at the end, and the number of digits it tells apart."""
+    """Widths of the reader's stages (channels), residual blocks at the end, and the number of digits it tells apart.
+
+    `detector` is the width of what tells digits from all else; 0: there is none.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     stem: PositiveInt = 32
     width: PositiveInt = 64
     depth: PositiveInt = 1
     classes: PositiveInt = 10
+    detector: NonNegativeInt = 0
 
 
 class Convolution(nn.Sequential):
@@ -50,8 +56,14 @@ class ConvolutionalReader(nn.Module):
             *(Residual(config.width) for _ in range(config.depth)),  # loops and hooks: every cell sees the whole digit
         )
         self.classifier = nn.Linear(config.width, config.classes)
+        self.detector = Detector(config.width, config.detector) if config.detector else None
+
+    def see(self, images: Tensor) -> Tensor:
+        """Each filter's strongest answer, wherever it is: float32[N, width]."""
+        features: Tensor = self.features(images.unsqueeze(1))
+        return features.amax(dim=(2, 3))
 
     def forward(self, images: Tensor) -> Tensor:
-        features: Tensor = self.features(images.unsqueeze(1))
-        logits: Tensor = self.classifier(features.amax(dim=(2, 3)))
-        return logits
+        seen = self.see(images)
+        logits: Tensor = self.classifier(seen)
+        return logits + self.detector(seen) if self.detector else logits

@@ -20,5 +20,5 @@ def test_the_served_accuracy_is_the_manifests(server: Server, mnist: Path, publi
     version = server.client.get(f"/v1/models/{model}").json()["version"]
     manifest = json.loads((published / model / str(version) / "manifest.json").read_text())
     assert manifest["metrics"]["test"]["n"] == 10_000
-    [measured] = re.findall(r"([\d.]+)% of 10,000 test images", done.stdout)
+    [measured] = re.findall(r"([\d.]+)% of 10,000 images", done.stdout)
     assert float(measured) == pytest.approx(100 * manifest["metrics"]["test"]["accuracy"], abs=0.005)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models import bundle
+from models.repository import Repository
 from service.inference.onnx_engine import OnnxEngine
 from tests.servers import REPOSITORY, Server
 from training import strokes
@@ -69,7 +69,7 @@ def test_arrays_are_taken_as_they_are(server: Server, model: str) -> None:
     right = sum(prediction["digit"] == label for prediction, label in zip(predictions, labels.tolist(), strict=True))
     assert right >= 38
 
-    served = bundle.read(REPOSITORY / "models" / "published" / model / "1")
+    served = Repository(REPOSITORY / "models" / "published").open(model)
     logits = OnnxEngine(served, threads=1).predict(images).astype(np.float64) / served.manifest.temperature
     expected = np.exp(logits - logits.max(axis=1, keepdims=True))
     expected /= expected.sum(axis=1, keepdims=True)

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from models.repository import Repository
 from tests.servers import Server, serving, until
 
 
@@ -108,11 +109,16 @@ def test_states_of_models_and_the_process_are_shown(fresh: Server) -> None:
     until(loaded, 30, "both workers' memory")
 
 
-def test_what_traffic_is_compared_with_is_exported(fresh: Server) -> None:
-    shown = samples(fresh)
+def test_what_traffic_is_compared_with_is_exported(fresh: Server, published: Path) -> None:
+    manifest = Repository(published).open("cnn").manifest
+    shown, version = samples(fresh), str(manifest.version)
     for feature in ("digit", "confidence", "ink", "width", "height", "grey"):
-        assert total(shown, "axon_reference_ratio", model="cnn", version="1", feature=feature) == pytest.approx(1)
-    assert total(shown, "axon_reference_ratio", model="cnn", feature="digit", bin="7") == pytest.approx(0.1082)
+        assert total(shown, "axon_reference_ratio", model="cnn", version=version, feature=feature) == pytest.approx(1)
+    sevens = manifest.reference["digit"].shares[7]
+    assert total(
+        shown, "axon_reference_ratio", model="cnn", version=version, feature="digit", bin="7"
+    ) == pytest.approx(sevens)
+    assert 0.09 < sevens < 0.12
 
 
 def test_two_servers_do_not_touch_each_others_counts(fresh: Server, tmp_path: Path) -> None:

@@ -71,3 +71,12 @@ def test_small_digits_are_pictures_of_dark_ink_on_light_paper() -> None:
     ink = 255 - np.asarray(picture, float).reshape(8, 20, 8, 20).mean(axis=(1, 3))
     assert np.corrcoef(ink.ravel(), cells.ravel())[0, 1] > 0.95
     assert np.median(np.asarray(picture)) > 200
+
+
+def test_what_an_export_changes_is_counted() -> None:
+    served = torch.nn.Flatten()  # an image of ten pixels is its own logits
+    images = torch.eye(10)
+    as_served = images.clone()
+    as_served[3] = images[4]
+    assert evaluate.changed(served, images, images) == 0
+    assert evaluate.changed(served, images, as_served) == 0.1
