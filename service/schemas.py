@@ -88,6 +88,54 @@ class DigitsAnswer(Shape):
     request_id: str
 
 
+class NumberRequest(Shape):
+    """One picture as text."""
+
+    image: ImageText
+
+
+class WrittenDigit(Shape):
+    """A digit of a number; `box` is left, top, width and height in pixels of the upright picture."""
+
+    digit: int | None = Field(description="the best guess, also where it is refused", examples=[9])
+    confidence: Probability = Field(description="calibrated probability of the best guess", examples=[0.9991])
+    accepted: bool = Field(description="false where the reading was refused")
+    reason: Reason | None = Field(description="why it was refused", examples=[None])
+    box: list[int] = Field(min_length=4, max_length=4, examples=[[12, 8, 31, 52]])
+    line: int = Field(ge=0, description="from the top, counted from 0")
+
+
+class WrittenMark(Shape):
+    """A decimal point or a minus sign."""
+
+    mark: Literal[".", "-"]
+    box: list[int] = Field(min_length=4, max_length=4)
+    line: int = Field(ge=0)
+
+
+class NumberTiming(Shape):
+    """Milliseconds of the request in each stage."""
+
+    decode: float
+    segment: float
+    queue: float
+    compute: float
+    spell: float
+
+
+class NumberAnswer(Shape):
+    """What is written, lines joined by a line feed; empty, with the reason `blank`, where there is no ink."""
+
+    text: str = Field(examples=["90210"])
+    digits: list[WrittenDigit] = Field(description="line by line, from left to right")
+    marks: list[WrittenMark] = Field(description="decimal points and minus signs, where they are asked for")
+    accepted: bool = Field(description="whether there are digits, and all are accepted")
+    reason: Reason | None = Field(description="of the first digit that was refused, or `blank`")
+    model: ModelReference
+    timing_ms: NumberTiming
+    request_id: str
+
+
 class GateRequest(Shape):
     """Rows of inputs, each number from 0 (off) to 1 (on)."""
 

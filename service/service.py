@@ -23,6 +23,7 @@ from service.doors.front import FAILURE, FrontDoor
 from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, Digits
 from service.doors.rest.exchange import dump
 from service.doors.rest.gates import Gates
+from service.doors.rest.numbers import Numbers
 from service.errors import JSON, AxonError
 from service.inference.catalog import Catalog
 from service.inference.engine import on_gpu
@@ -60,7 +61,8 @@ class House:
         pipeline = Pipeline(self.catalog)
         self.digits = Digits(pipeline, self.settings)
         self.gates = Gates(pipeline, self.settings)
-        self.routes = rest.router(pipeline, self.digits, self.gates)
+        numbers = Numbers(pipeline, self.digits.pictures, self.settings)
+        self.routes = rest.router(pipeline, self.digits, numbers, self.gates)
         self._pulse = asyncio.create_task(
             pulse.beat_forever(self.catalog, pipeline.flush, self.settings.inference.heartbeat_s)
         )

@@ -80,6 +80,13 @@ def evaluate_run(parsed: argparse.Namespace) -> None:
     if not parsed.url:
         print(report.describe_run(Path(parsed.subject), parsed.data))
         return
+    if parsed.numbers:
+        for touching, how in ((False, "apart"), (True, "touching")):
+            right = evaluate.ask_for_numbers(
+                parsed.url.rstrip("/"), parsed.subject, parsed.data, parsed.numbers, touching=touching
+            )
+            print(f"{parsed.subject} at {parsed.url}: {right:.2%} of {parsed.numbers:,} numbers, digits {how}")
+        return
     count, accuracy = evaluate.ask_server(parsed.url.rstrip("/"), parsed.subject, parsed.dataset, parsed.data)
     print(f"{parsed.subject} at {parsed.url}: {accuracy:.2%} of {count:,} images")
 
@@ -167,6 +174,8 @@ def _add_ending_commands(commands: "argparse._SubParsersAction[argparse.Argument
     command = _add(commands, "evaluate", evaluate_run, "measure a run that has ended, or a model that is being served")
     command.add_argument("subject", help="a run's folder, such as runs/cnn-seed0; with --url a model, such as cnn")
     command.add_argument("--url", help="of a running server, such as http://localhost:3000")
+    what = "with --url: so many numbers composed of mnist's test images, digits apart and touching, in place of digits"
+    command.add_argument("--numbers", type=_positive, help=what)
     what = "with --url: the test images of mnist as arrays, or the small digits of sklearn as pictures"
     command.add_argument("--dataset", choices=DATASETS, default="mnist", help=what)
     _add_data_options(command)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from models import features
 from models.manifest import Evaluation, ReferenceDistribution, Rejection
-from training import calibration, data, latency, strokes
+from training import calibration, data, latency, numbers, strokes
 from training.calibration import choose_rejection, fit_temperature, is_accepted, score
 from training.corruptions import FAMILIES, corrupt
 from training.data import Examples
@@ -95,6 +95,16 @@ def ask_server(url: str, model: str, dataset: str, root: Path) -> tuple[int, flo
     starts = range(0, len(images), HTTP_BATCH)
     digits = torch.cat([_digits_from(url, model, images[start : start + HTTP_BATCH]) for start in starts])
     return len(labels), float((digits == labels).double().mean())
+
+
+def ask_for_numbers(url: str, model: str, root: Path, count: int, *, touching: bool) -> float:
+    """Has a running server read so many numbers, composed of MNIST's test images: the share that is wholly right.
+
+    Raises as ask_server does.
+    """
+    test = data.open_test("mnist", root)
+    composed = numbers.compose_many(test.images.numpy(), test.labels.numpy(), count, SEED, touching=touching)
+    return float(np.mean([_text_from(url, model, number.picture) == number.text for number in composed]))
 
 
 def small_pictures() -> tuple[list[str], Tensor]:
@@ -194,6 +204,14 @@ def _digits_from(url: str, model: str, images: list[Any]) -> Tensor:
     with urlopen(question, timeout=60) as answer:  # noqa: S310  # the address is the caller's own server
         predictions = json.load(answer)["predictions"]
     return torch.tensor([-1 if prediction["digit"] is None else prediction["digit"] for prediction in predictions])
+
+
+def _text_from(url: str, model: str, picture: NDArray[np.uint8]) -> str:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, "PNG")
+    question = Request(f"{url}/v1/numbers?model={model}", file.getvalue(), {"Content-Type": "image/png"})  # noqa: S310
+    with urlopen(question, timeout=60) as answer:  # noqa: S310  # the address is the caller's own server
+        return str(json.load(answer)["text"])
 
 
 def _read(graph: Graph, images: NDArray[np.uint8]) -> Tensor:

@@ -73,6 +73,14 @@ async def digits_from_items(
     return Images(images, parsed_s + read.decode_s, read.normalise_s, are_several)
 
 
+def picture_text(document: Any) -> bytes:
+    """The picture in `{"image": base64 text or a data URL}`. Raises InvalidInput."""
+    text = member(document, "image")
+    if not isinstance(text, str):
+        raise InvalidInput(f"image must be base64 text of a picture, got {_kind(text)}")
+    return _from_base64(text, "image")
+
+
 def gate_rows(rows: list[Any], inputs: int) -> NDArray[np.float32]:
     """Rows of numbers in 0..1 -> float32[N, inputs]. Raises InvalidInput that names the row."""
     try:

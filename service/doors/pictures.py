@@ -6,8 +6,9 @@ and memory is bounded by one picture, not by the number of requests.
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,9 @@ from service import imaging
 from service.errors import DeadlineExceeded
 
 SIDE = 28
+
+File = TypeVar("File")
+Result = TypeVar("Result")
 
 
 class Images(NamedTuple):
@@ -27,6 +31,15 @@ class Images(NamedTuple):
     are_several: NDArray[np.bool_] | None = None
 
 
+class Written(NamedTuple):
+    """What a picture with several digits may hold, by how much it was reduced, and the seconds that this took."""
+
+    lattice: imaging.Lattice
+    reduced: tuple[float, float]
+    decode_s: float = 0.0
+    segment_s: float = 0.0
+
+
 class Pictures:
     """Turns files into images, one after the other."""
 
@@ -36,16 +49,32 @@ class Pictures:
 
     async def read(self, files: list[bytes], deadline: float) -> Images:
         """Reads files in order. Raises what imaging raises, and DeadlineExceeded, before a file or while waiting."""
-        loop = asyncio.get_running_loop()
-        try:
-            async with asyncio.timeout(deadline - time.monotonic()):
-                return await loop.run_in_executor(self._thread, self._read, files, deadline)
-        except TimeoutError:
-            raise DeadlineExceeded("the deadline passed before the pictures were decoded") from None
+        return await self._within(deadline, self._read, files)
+
+    async def read_number(self, file: bytes, deadline: float) -> Written:
+        """Reads a file with several digits. Raises as `read` does, and UnusableInput for far too many."""
+        return await self._within(deadline, self._read_number, file)
 
     def close(self) -> None:
         """Drops what has not begun."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _within(self, deadline: float, act: Callable[[File, float], Result], file: File) -> Result:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(deadline - time.monotonic()):
+                return await loop.run_in_executor(self._thread, act, file, deadline)
+        except TimeoutError:
+            raise DeadlineExceeded("the deadline passed before the pictures were decoded") from None
+
+    def _read_number(self, data: bytes, deadline: float) -> Written:
+        began = time.perf_counter()
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        grey = imaging.decode(data, self._max_pixels)
+        decoded = time.perf_counter()
+        lattice = imaging.segment(grey)
+        return Written(lattice, imaging.reduced_by(data, grey), decoded - began, time.perf_counter() - decoded)
 
     def _read(self, files: list[bytes], deadline: float) -> Images:
         images = np.empty((len(files), SIDE, SIDE), np.uint8)

@@ -6,8 +6,9 @@ from PIL import Image
 
 from service.imaging.decode import SIGNATURES, Grey, decode
 from service.imaging.normalise import frame, normalise
+from service.imaging.segment import Lattice, reduced_by, segment
 
-__all__ = ["Grey", "decode", "frame", "normalise", "read_image", "warm_up"]
+__all__ = ["Grey", "Lattice", "decode", "frame", "normalise", "read_image", "reduced_by", "segment", "warm_up"]
 
 
 def warm_up() -> None:

@@ -10,6 +10,7 @@ from service.errors import UnknownModel
 from service.explaining import draw, occlude, read_steps
 from service.inference.batcher import Answer
 from service.inference.catalog import Catalog, LoadedModel
+from service.inference.engine import Outputs
 from service.inference.predictions import describe, refuse_several
 from service.telemetry import metrics
 from service.telemetry.quality import Quality
@@ -56,13 +57,24 @@ class Pipeline:
         are_several: NDArray[np.bool_] | None = None,
     ) -> DigitsResult:
         """Reads uint8[N, 28, 28], N >= 1, of which some show several digits. Raises what Batcher.submit raises."""
-        answer = await model.infer(images, deadline)
-        self._observe(model.name, answer)
+        answer = await self.consider(images, model, deadline)
         if are_several is not None:
             refuse_several(answer.outputs, are_several)
-        predictions = describe(answer.outputs, top_k)
+        return DigitsResult(self.tell(images, answer.outputs, model, top_k), answer)
+
+    async def consider(self, images: NDArray[np.uint8], model: LoadedModel, deadline: float) -> Answer:
+        """Readings of uint8[N, 28, 28], N >= 1, which may be no digits: they count as rows, and not as predictions."""
+        answer = await model.infer(images, deadline)
+        self._observe(model.name, answer)
+        return answer
+
+    def tell(
+        self, images: NDArray[np.uint8], readings: Outputs, model: LoadedModel, top_k: int
+    ) -> list[dict[str, Any]]:
+        """The predictions of readings, which are counted."""
+        predictions = describe(readings, top_k)
         self._quality_of(model).record(images, predictions)
-        return DigitsResult(predictions, answer)
+        return predictions
 
     async def explain(
         self, images: NDArray[np.uint8], result: DigitsResult, model: LoadedModel, deadline: float
@@ -83,8 +95,7 @@ class Pipeline:
         saliency = np.zeros(image.shape)
         if prediction["digit"] is not None:
             occlusions = occlude(image)
-            answer = await model.infer(occlusions.images, deadline)
-            self._observe(model.name, answer)
+            answer = await self.consider(occlusions.images, model, deadline)
             saliency = occlusions.saliency(probabilities, answer.outputs["probabilities"], prediction["digit"])
         explanation = {"image": image, "saliency": saliency, "saliency_png": draw(image, saliency)}
         steps = read_steps(image, model.bundle)

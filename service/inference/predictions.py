@@ -16,7 +16,8 @@ INK = 32  # of 255; an image without a brighter pixel has nothing to read
 
 BLANK, AMBIGUOUS, NOT_A_DIGIT, SEVERAL_DIGITS = REASONS = ("blank", "ambiguous", "not_a_digit", "several_digits")
 _VERDICTS = (None, *REASONS)  # by the number that a reading holds; 0 is accepted
-READING = np.dtype([("probabilities", np.float64, DIGITS), ("verdict", np.int8)])
+# `surplus` is how far the energy is above the least that is accepted, as a part of that; 0 for a model without one.
+READING = np.dtype([("probabilities", np.float64, DIGITS), ("verdict", np.int8), ("surplus", np.float64)])
 
 
 def softmax(logits: Logits, temperature: float) -> NDArray[np.float64]:
@@ -53,7 +54,9 @@ class DigitReader:
         verdict = readings["verdict"]  # the plainest reason is written last
         if self._rejection:
             verdict[probabilities.max(axis=1) < self._rejection.min_confidence] = _VERDICTS.index(AMBIGUOUS)
-            verdict[energy(logits) < self._rejection.min_energy] = _VERDICTS.index(NOT_A_DIGIT)
+            surplus = energy(logits) - self._rejection.min_energy
+            verdict[surplus < 0] = _VERDICTS.index(NOT_A_DIGIT)
+            readings["surplus"] = surplus / max(1.0, abs(self._rejection.min_energy))
         verdict[rows.reshape(len(rows), -1).max(axis=1) < INK] = _VERDICTS.index(BLANK)
         return readings
 

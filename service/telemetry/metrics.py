@@ -15,7 +15,13 @@ from service.inference.batcher import Observer
 from service.inference.catalog import Entry, State
 from service.telemetry.tally import Tally
 
-ASKED = (("rest", "/v1/digits"), ("rest", "/v1/gates/{gate}"), ("bento", "/classify"), ("bento", "/gate"))
+ASKED = (
+    ("rest", "/v1/digits"),
+    ("rest", "/v1/numbers"),
+    ("rest", "/v1/gates/{gate}"),
+    ("bento", "/classify"),
+    ("bento", "/gate"),
+)
 COUNTED_FROM_THE_START = (200, 429, 500, 503, 504)  # what availability is made of
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"

@@ -10,6 +10,7 @@ import service.doors.rest.document as document
 from service.doors.rest.digits import Digits
 from service.doors.rest.exchange import Endpoint
 from service.doors.rest.gates import Gates
+from service.doors.rest.numbers import Numbers
 from service.doors.rest.operations import Operations
 from service.doors.rest.published import Published
 from service.errors import UnknownRoute
@@ -33,12 +34,13 @@ class Routes(Router):
         await route.handle(scope, receive, send)
 
 
-def router(pipeline: Pipeline, digits: Digits, gates: Gates) -> Routes:
+def router(pipeline: Pipeline, digits: Digits, numbers: Numbers, gates: Gates) -> Routes:
     """All routes of the door."""
     published = Published(pipeline.catalog)
     operations = Operations(pipeline)
     routes = [
         Route("/v1/digits", Endpoint(digits.read), methods=["POST"]),
+        Route("/v1/numbers", Endpoint(numbers.read), methods=["POST"]),
         Route("/v1/gates", Endpoint(gates.every), methods=["GET"]),
         Route("/v1/gates/{gate}", Endpoint(gates.one), methods=["GET", "POST"]),
         Route("/v1/models", Endpoint(published.every), methods=["GET"]),

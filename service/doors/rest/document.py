@@ -17,9 +17,17 @@ from service.errors import ERRORS, JSON, AxonError
 _PAGE = Path(__file__).parents[2] / "web" / "docs.html"
 _REFERENCE = "#/components/schemas/"
 
+_TIMEOUT = {
+    "name": "X-Request-Timeout-Ms",
+    "in": "header",
+    "schema": {"type": "number", "exclusiveMinimum": 0},
+    "description": "deadline of this request, milliseconds",
+}
 _SCHEMAS: tuple[type[BaseModel], ...] = (
     schemas.DigitsRequest,
     schemas.DigitsAnswer,
+    schemas.NumberRequest,
+    schemas.NumberAnswer,
     schemas.GateRequest,
     schemas.GateAnswer,
     schemas.Gates,
@@ -62,6 +70,7 @@ def describe() -> dict[str, Any]:
         },
         "paths": {
             "/v1/digits": {"post": _digits(version)},
+            "/v1/numbers": {"post": _numbers(version)},
             "/v1/gates": {"get": _operation("Every gate with its truth table", schemas.Gates)},
             "/v1/gates/{gate}": {
                 "get": _operation("One gate: weights and decision surface", schemas.GateDetails, [gate]),
@@ -93,17 +102,27 @@ def _digits(version: dict[str, Any]) -> dict[str, Any]:
             {"type": "boolean", "default": False},
             "adds what the model saw, and what counted; 16 images at most",
         ),
-        {
-            "name": "X-Request-Timeout-Ms",
-            "in": "header",
-            "schema": {"type": "number", "exclusiveMinimum": 0},
-            "description": "deadline of this request, milliseconds",
-        },
+        _TIMEOUT,
     ]
     binary = {"schema": {"type": "string", "format": "binary"}}
     form = {"type": "object", "properties": {PART: {"type": "array", "items": binary["schema"]}}, "required": [PART]}
     content = _content(schemas.DigitsRequest) | {FORM: {"schema": form}} | dict.fromkeys(IMAGE_TYPES, binary)
     return _operation("Reads one or many pictures of a digit", schemas.DigitsAnswer, parameters, content)
+
+
+def _numbers(version: dict[str, Any]) -> dict[str, Any]:
+    off = {"type": "boolean", "default": False}
+    parameters = [
+        _query("model", {"type": "string", "default": DEFAULT_MODEL}, "who reads: cnn or rnn"),
+        version,
+        _query("decimal", off, "looks for decimal points"),
+        _query("minus", off, "looks for minus signs"),
+        _TIMEOUT,
+    ]
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    form = {"type": "object", "properties": {PART: binary["schema"]}, "required": [PART]}
+    content = _content(schemas.NumberRequest) | {FORM: {"schema": form}} | dict.fromkeys(IMAGE_TYPES, binary)
+    return _operation("Reads a picture of a number of 1 to 20 digits", schemas.NumberAnswer, parameters, content)
 
 
 def _operation(
