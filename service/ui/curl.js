@@ -1,0 +1,63 @@
+// The line that asks the same from a shell, with a button that copies it.
+
+const SHOWN = 44; // characters of a picture's base64 that are shown; all are copied
+
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
+export class CurlLine {
+  #line = "";
+
+  constructor(host) {
+    this.code = document.createElement("code");
+    this.button = Object.assign(document.createElement("button"), { type: "button", textContent: "Copy" });
+    this.button.setAttribute("aria-label", "Copy the curl line");
+    this.button.onclick = () => this.#copy();
+    const scrolled = document.createElement("pre");
+    scrolled.tabIndex = 0;
+    scrolled.setAttribute("role", "region");
+    scrolled.setAttribute("aria-label", "The same from a shell");
+    scrolled.append(this.code);
+    host.append(scrolled, this.button);
+  }
+
+  // A picture on the way as base64.
+  drawing(url, base64) {
+    const line = (text) => `echo ${text} | base64 -d | curl -s ${quoted(url)} -H 'Content-Type: image/png' --data-binary @-`;
+    const middle = base64.length > SHOWN ? `${base64.slice(0, SHOWN / 2)}…${base64.slice(-SHOWN / 2)}` : base64;
+    this.#set(line(base64), line(middle));
+  }
+
+  file(url, name, type) {
+    this.#set(`curl -s ${quoted(url)} -H 'Content-Type: ${type}' --data-binary ${quoted("@" + name)}`);
+  }
+
+  json(url, body) {
+    this.#set(`curl -s ${quoted(url)} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))}`);
+  }
+
+  plain(url) {
+    this.#set(`curl -s ${quoted(url)}`);
+  }
+
+  #set(line, shown = line) {
+    this.#line = line;
+    this.code.textContent = shown;
+    this.button.textContent = "Copy";
+  }
+
+  async #copy() {
+    const isCopied = await navigator.clipboard?.writeText(this.#line).then(() => true, () => false);
+    this.button.textContent = isCopied || this.#copyBySelection() ? "Copied" : "Not allowed";
+  }
+
+  // Pages on plain http have no clipboard of their own.
+  #copyBySelection() {
+    const field = Object.assign(document.createElement("textarea"), { value: this.#line, className: "unseen" });
+    document.body.append(field);
+    field.select();
+    const isCopied = document.execCommand("copy");
+    field.remove();
+    this.button.focus();
+    return isCopied;
+  }
+}

@@ -1,0 +1,165 @@
+// What is on the paper goes to the server, and what the server says goes on the page.
+
+import { CurlLine } from "./curl.js";
+import { Duel } from "./duel.js";
+import { drawExample } from "./example.js";
+import { showGates } from "./gates.js";
+import { Insight } from "./insight.js";
+import { showModels } from "./models.js";
+import { NumberPanel } from "./number.js";
+import { Pad } from "./pad.js";
+import { acceptPictures, typeOf } from "./picture.js";
+import { address, ask, Latest } from "./server.js";
+
+const MODELS = ["cnn", "rnn"];
+const REST_MS = 120; // the pen has stopped: time for explanations, which cost more
+const SPOKEN_MS = 600; // and for words to who listens
+
+const byId = (id) => document.getElementById(id);
+
+const duel = new Duel(byId("duel"));
+const insight = new Insight();
+const number = new NumberPanel(byId("number"), byId("boxes"));
+const curl = new CurlLine(document.querySelector('.curl[data-for="read"]'));
+const pad = new Pad(byId("pad"), onDrawing);
+const camera = acceptPictures(onPicture, complain);
+const readers = Object.fromEntries(MODELS.map((model) => [model, new Latest((question) => read(model, question),
+  (answer, question) => showDigit(model, answer, question), (failure) => showFailure(model, failure))]));
+const numbers = new Latest(readNumber, showNumber, showNumberFailure);
+
+let file = null; // the picture on the paper, where there is one
+let resting = 0;
+let speaking = 0;
+
+function onDrawing(isDone) {
+  file = null;
+  complain("");
+  byId("hint").hidden = !pad.isEmpty;
+  clearTimeout(resting);
+  if (pad.isEmpty) return forget();
+  insight.fade(true);
+  put(false);
+  resting = setTimeout(() => put(true), isDone ? 0 : REST_MS);
+}
+
+async function onPicture(picture) {
+  camera.close();
+  complain("");
+  clearTimeout(resting);
+  const bitmap = await createImageBitmap(picture).catch(() => null); // the server reads kinds that browsers do not
+  pad.show(bitmap);
+  file = picture;
+  byId("hint").hidden = Boolean(bitmap);
+  byId("hint").textContent = bitmap ? "" : `${picture.name}: only the server can open this kind`;
+  put(true);
+}
+
+// Asks for what is on the paper. A drawing is made a picture when its turn comes, as it is then.
+function put(isExplained) {
+  const question = { began: performance.now(), isExplained, type: file ? typeOf(file) : "image/png", body: body(file) };
+  if (pad.mode === "number") numbers.put(question);
+  else for (const model of MODELS) readers[model].put(question);
+  if (isExplained) showLine(question.type);
+}
+
+function body(picture) {
+  let made = picture;
+  return () => (made ??= Uint8Array.from(atob(pad.png()), (letter) => letter.charCodeAt(0)));
+}
+
+function showLine(type) {
+  const url = address(pad.mode === "number" ? "v1/numbers" : "v1/digits");
+  if (file) curl.file(url, file.name, type);
+  else curl.drawing(url, pad.png());
+}
+
+function forget() {
+  for (const reader of [...Object.values(readers), numbers]) reader.forget();
+  duel.empty();
+  insight.empty();
+  number.empty();
+  byId("hint").textContent = "Draw here, or drop a picture";
+  byId("pace").textContent = "The answer comes while you draw.";
+  curl.plain(address("v1/models"));
+}
+
+function post(path, { body, type }) {
+  return ask(path, { method: "POST", headers: { "content-type": type }, body: body() });
+}
+
+function read(model, question) {
+  return post(`v1/digits?model=${model}&top_k=10&explain=${question.isExplained}`, question);
+}
+
+function readNumber(question) {
+  return post("v1/numbers", question);
+}
+
+// Cleared while the answer was on its way.
+function isBlank() {
+  return !file && pad.isEmpty;
+}
+
+function showDigit(model, answer, question) {
+  if (isBlank() || pad.mode !== "digit") return;
+  const [prediction] = answer.predictions;
+  duel.show(model, prediction, answer.model.version);
+  if (question.isExplained) insight.show(model, prediction);
+  answered(question, duel);
+}
+
+function showFailure(model, failure) {
+  if (failure.status === 0) return;
+  duel.fail(model, failure.message);
+  insight.empty();
+  if (file) complain(failure.message);
+}
+
+function showNumber(answer, question) {
+  if (isBlank() || pad.mode !== "number") return;
+  number.show(answer, pad);
+  answered(question, number);
+}
+
+function showNumberFailure(failure) {
+  if (failure.status !== 0 && pad.mode === "number") number.fail(failure);
+}
+
+function answered({ began }, panel) {
+  requestAnimationFrame(() => {
+    const measure = performance.measure("stroke to answer", { start: began });
+    byId("pace").textContent = `On screen ${Math.max(1, Math.round(measure.duration))} ms after the stroke.`;
+    performance.clearMeasures("stroke to answer");
+  });
+  clearTimeout(speaking);
+  speaking = setTimeout(() => (byId("say").textContent = panel.spoken()), SPOKEN_MS);
+}
+
+function complain(text) {
+  byId("trouble").textContent = text;
+  byId("trouble").hidden = !text;
+}
+
+function onMode(event) {
+  pad.turn(event.target.value);
+  const isNumber = pad.mode === "number";
+  byId("duel").hidden = isNumber;
+  byId("insight").hidden = isNumber;
+  byId("number").hidden = !isNumber;
+  byId("boxes").replaceChildren();
+  byId("read-title").textContent = isNumber ? "Write a number" : "Draw a digit";
+  byId("lead").textContent = isNumber
+    ? "The digits are cut apart, and each is read by the convolutional network."
+    : "A convolutional and a recurrent network read it while you draw.";
+  if (isBlank()) forget();
+  else put(true);
+}
+
+for (const choice of document.querySelectorAll("input[name=mode]")) choice.onchange = onMode;
+byId("undo").onclick = () => pad.undo();
+byId("clear").onclick = () => pad.clear();
+byId("example").onclick = () => drawExample(pad);
+document.addEventListener("back", () => isBlank() || put(true));
+forget();
+showGates();
+showModels();
