@@ -1,5 +1,7 @@
 // The line that asks the same from a shell, with a button that copies it.
 
+import { element } from "./dom.js";
+
 const SHOWN = 44; // characters of a picture's base64 that are shown; all are copied
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
@@ -8,16 +10,10 @@ export class CurlLine {
   #line = "";
 
   constructor(host) {
-    this.code = document.createElement("code");
-    this.button = Object.assign(document.createElement("button"), { type: "button", textContent: "Copy" });
-    this.button.setAttribute("aria-label", "Copy the curl line");
-    this.button.onclick = () => this.#copy();
-    const scrolled = document.createElement("pre");
-    scrolled.tabIndex = 0;
-    scrolled.setAttribute("role", "region");
-    scrolled.setAttribute("aria-label", "The same from a shell");
-    scrolled.append(this.code);
-    host.append(scrolled, this.button);
+    this.code = element("code");
+    this.button = element("button", { type: "button", onclick: () => this.#copy() });
+    const title = { tabIndex: 0, role: "region", ariaLabel: `From a shell: ${host.dataset.for}` };
+    host.append(element("pre", title, this.code), this.button);
   }
 
   // A picture on the way as base64.
@@ -52,7 +48,7 @@ export class CurlLine {
 
   // Pages on plain http have no clipboard of their own.
   #copyBySelection() {
-    const field = Object.assign(document.createElement("textarea"), { value: this.#line, className: "unseen" });
+    const field = element("textarea", { value: this.#line, className: "unseen" });
     document.body.append(field);
     field.select();
     const isCopied = document.execCommand("copy");

@@ -1,5 +1,7 @@
 // Ten bars and a verdict for each of the two readers, and the sentence where one refuses.
 
+import { element, say } from "./dom.js";
+
 const NAMES = { cnn: "CNN", rnn: "RNN" };
 
 // The reason of a refusal, as a sentence.
@@ -19,7 +21,7 @@ export function excuse({ reason, digit, top }) {
   }
 }
 
-export const percent = (share) => `${(100 * share).toFixed(share > 0.9995 || share < 0.1 ? 2 : 1)} %`;
+export const percent = (share) => (share > 0.9999 ? "> 99.99 %" : `${(100 * share).toFixed(2)} %`);
 
 export class Duel {
   #last = {};
@@ -63,30 +65,19 @@ export class Duel {
   }
 
   #say(model, text) {
-    const place = this.host.querySelector(`.sentence.${model}`);
-    place.textContent = text && `${NAMES[model]}: ${text}`;
-    place.hidden = !text;
+    say(this.host.querySelector(`.sentence.${model}`), text && `${NAMES[model]}: ${text}`);
   }
 
   #row(digit) {
-    const row = document.createElement("li");
-    const name = Object.assign(document.createElement("b"), { textContent: digit });
-    const sides = ["cnn", "rnn"].map((model) => {
-      const side = Object.assign(document.createElement("span"), { className: `bar ${model}` });
-      side.append(document.createElement("i"), document.createElement("em"));
-      return side;
-    });
-    row.append(sides[0], name, sides[1]);
-    return { row, cnn: sides[0], rnn: sides[1] };
+    const [cnn, rnn] = ["cnn", "rnn"].map((model) => element("span", { className: `bar ${model}` }, element("i")));
+    return { row: element("li", {}, cnn, element("b", {}, digit), rnn), cnn, rnn };
   }
 
   #fill(model, { top, digit }) {
     const shares = new Array(10).fill(0);
     for (const each of top) shares[each.digit] = each.probability;
     this.bars.forEach((bar, place) => {
-      const [ink, label] = bar[model].children;
-      ink.style.transform = `scaleX(${shares[place]})`;
-      label.textContent = shares[place] >= 0.005 ? `${Math.round(100 * shares[place])} %` : "";
+      bar[model].firstChild.style.transform = `scaleX(${shares[place]})`;
       bar[model].classList.toggle("best", place === digit);
     });
   }

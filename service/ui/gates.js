@@ -1,13 +1,12 @@
 // The gates: switches, the network that decides, what it does between the corners, and the truth table.
 
 import { CurlLine } from "./curl.js";
+import { byId, element, say } from "./dom.js";
 import { address, ask, Latest } from "./server.js";
 import { Wiring } from "./wiring.js";
 
 const FIRST = "xor"; // the one that a neuron alone cannot do
 const ORDER = ["and", "or", "nand", "nor", "xor", "xnor"];
-
-const byId = (id) => document.getElementById(id);
 
 const wiring = new Wiring(byId("wiring"));
 const curl = new CurlLine(document.querySelector('.curl[data-for="gates"]'));
@@ -30,12 +29,9 @@ export async function showGates() {
 }
 
 function choice(name) {
-  const label = document.createElement("label");
-  const radio = Object.assign(document.createElement("input"), { type: "radio", name: "gate", value: name });
-  radio.checked = name === FIRST;
-  radio.onchange = () => choose(name).catch(complainOf);
-  label.append(radio, Object.assign(document.createElement("span"), { textContent: name.toUpperCase() }));
-  return label;
+  const onchange = () => choose(name).catch(complainOf);
+  const radio = element("input", { type: "radio", name: "gate", value: name, checked: name === FIRST, onchange });
+  return element("label", {}, radio, element("span", {}, name.toUpperCase()));
 }
 
 async function choose(name) {
@@ -70,19 +66,17 @@ function showOutput({ outputs: [{ output, probability }] }) {
   bit.textContent = output;
   sure.textContent = probability.toFixed(4);
   byId("lamp").classList.toggle("on", output === 1);
-  wiring.light(output === 1);
   complainOf({ message: "" });
 }
 
 function truthRow({ inputs: corner, output, probability }) {
-  const row = document.createElement("tr");
+  const row = element("tr", {}, ...[...corner, output, probability.toFixed(4)].map((text) => element("td", {}, text)));
   row.dataset.inputs = corner;
-  for (const text of [...corner, output, probability.toFixed(4)]) row.insertCell().textContent = text;
   return row;
 }
 
 function corner({ inputs: [a, b], output }) {
-  const mark = Object.assign(document.createElement("i"), { className: output ? "on" : "", textContent: output });
+  const mark = element("i", { className: output ? "on" : "" }, output);
   mark.dataset.inputs = [a, b];
   Object.assign(mark.style, { left: `${25 + 50 * a}%`, bottom: `${25 + 50 * b}%` }); // the plot is from -0.5 to 1.5
   return mark;
@@ -106,8 +100,7 @@ function surfaceInWords({ gate, truth_table: rows }) {
 }
 
 function complainOf({ message }) {
-  byId("gate-trouble").textContent = message;
-  byId("gate-trouble").hidden = !message;
+  say(byId("gate-trouble"), message);
 }
 
 ["a", "b"].forEach((id, place) => {

@@ -1,9 +1,9 @@
 // What the networks saw and what counted for them, in the pixels of their input.
 
+import { byId, say } from "./dom.js";
+
 const FOR = [255, 150, 64], AGAINST = [70, 150, 255], BELIEF = [255, 190, 120];
 const DIM = 0.45; // of the ink, under the pixels that counted
-
-const byId = (id) => document.getElementById(id);
 
 export class Insight {
   constructor() {
@@ -13,7 +13,7 @@ export class Insight {
 
   empty() {
     for (const id of ["seen", "why-cnn", "why-rnn", "steps"]) byId(id).hidden = true;
-    this.#say("Draw something: when the pen rests, the networks explain themselves.");
+    say(this.note, "Draw something: when the pen rests, the networks explain themselves.");
   }
 
   // While the drawing goes on, an explanation is of what was there before.
@@ -30,12 +30,7 @@ export class Insight {
     if (steps) draw("steps", steps, (share) => BELIEF.map((level) => 16 + (level - 16) * share));
     byId(`why-${model}`).hidden = !saliency;
     if (model === "rnn") byId("steps").hidden = !steps;
-    this.#say(saliency ? "" : "This server shows what its networks read, but does not explain its answers yet.");
-  }
-
-  #say(text) {
-    this.note.textContent = text;
-    this.note.hidden = !text;
+    say(this.note, saliency ? "" : "This server shows what its networks read, but does not explain its answers yet.");
   }
 }
 

@@ -1,12 +1,7 @@
 // A number with several digits: its text, each digit with how sure the reader is, and its box on the paper.
 
+import { element, say } from "./dom.js";
 import { excuse, percent } from "./duel.js";
-
-const element = (name, className, ...children) => {
-  const made = Object.assign(document.createElement(name), { className });
-  made.append(...children);
-  return made;
-};
 
 export class NumberPanel {
   constructor(host, boxes) {
@@ -16,12 +11,11 @@ export class NumberPanel {
 
   // `pad` knows the size of what was sent, and where on the paper it lies.
   show({ text, digits }, pad) {
-    this.host.querySelector("#text").textContent = text || "–";
+    this.host.querySelector("#text").textContent = text;
     this.host.querySelector("#digits").replaceChildren(...digits.map(chip));
     this.boxes.replaceChildren(...digits.map((digit) => frame(digit, pad)));
-    const refused = digits.filter((digit) => digit.accepted === false);
-    const doubt = refused.length === 1 ? "One digit is doubtful." : `${refused.length} digits are doubtful.`;
-    this.say(digits.length === 0 ? "There is no digit to read." : refused.length ? doubt : "");
+    const refused = digits.filter((digit) => digit.accepted === false).map((digit) => digit.digit ?? "a blank");
+    this.say(digits.length === 0 ? "There is no digit to read." : refused.length ? `Doubtful: ${refused.join(", ")}.` : "");
   }
 
   fail({ message, status }) {
@@ -39,23 +33,19 @@ export class NumberPanel {
   }
 
   say(text) {
-    const place = this.host.querySelector(".sentence");
-    place.textContent = text;
-    place.hidden = !text;
+    say(this.host.querySelector(".sentence"), text);
   }
 }
 
 function chip(digit) {
-  const made = element("li", digit.accepted === false ? "refused" : "", element("b", "", digit.digit ?? "?"));
-  made.append(element("span", "", percent(digit.confidence)));
-  if (digit.accepted === false) made.title = excuse({ top: [], ...digit });
-  return made;
+  const doubt = digit.accepted === false ? { className: "refused", title: excuse(digit) } : {};
+  return element("li", doubt, element("b", {}, digit.digit ?? "?"), element("span", {}, percent(digit.confidence)));
 }
 
 function frame({ box: [x, y, width, height], accepted }, pad) {
   const [left, top, across, down] = pad.frame();
   const [wide, tall] = pad.size;
-  const made = element("i", accepted === false ? "refused" : "");
+  const made = element("i", { className: accepted === false ? "refused" : "" });
   Object.assign(made.style, {
     left: `${100 * (left + (x / wide) * across)}%`,
     top: `${100 * (top + (y / tall) * down)}%`,

@@ -168,8 +168,6 @@ export class Pad {
 
   #down(event) {
     if (event.button !== 0 || this.pointer !== null) return; // a second finger
-    event.preventDefault(); // no selection, no second click; focus must then be asked for
-    this.canvas.focus({ preventScroll: true });
     this.#hideCursor();
     this.canvas.setPointerCapture(event.pointerId);
     this.pointer = event.pointerId;

@@ -2,6 +2,7 @@
 
 import { CurlLine } from "./curl.js";
 import { Duel } from "./duel.js";
+import { byId, say } from "./dom.js";
 import { drawExample } from "./example.js";
 import { showGates } from "./gates.js";
 import { Insight } from "./insight.js";
@@ -15,8 +16,6 @@ const MODELS = ["cnn", "rnn"];
 const REST_MS = 120; // the pen has stopped: time for explanations, which cost more
 const SPOKEN_MS = 600; // and for words to who listens
 
-const byId = (id) => document.getElementById(id);
-
 const duel = new Duel(byId("duel"));
 const insight = new Insight();
 const number = new NumberPanel(byId("number"), byId("boxes"));
@@ -26,6 +25,7 @@ const camera = acceptPictures(onPicture, complain);
 const readers = Object.fromEntries(MODELS.map((model) => [model, new Latest((question) => read(model, question),
   (answer, question) => showDigit(model, answer, question), (failure) => showFailure(model, failure))]));
 const numbers = new Latest(readNumber, showNumber, showNumberFailure);
+let noNumbers = null; // the failure of a server without that route: it is not asked again
 
 let file = null; // the picture on the paper, where there is one
 let resting = 0;
@@ -57,7 +57,8 @@ async function onPicture(picture) {
 // Asks for what is on the paper. A drawing is made a picture when its turn comes, as it is then.
 function put(isExplained) {
   const question = { began: performance.now(), isExplained, type: file ? typeOf(file) : "image/png", body: body(file) };
-  if (pad.mode === "number") numbers.put(question);
+  if (pad.mode === "number" && noNumbers) number.fail(noNumbers);
+  else if (pad.mode === "number") numbers.put(question);
   else for (const model of MODELS) readers[model].put(question);
   if (isExplained) showLine(question.type);
 }
@@ -122,6 +123,7 @@ function showNumber(answer, question) {
 }
 
 function showNumberFailure(failure) {
+  if (failure.status === 404) noNumbers = failure;
   if (failure.status !== 0 && pad.mode === "number") number.fail(failure);
 }
 
@@ -136,8 +138,7 @@ function answered({ began }, panel) {
 }
 
 function complain(text) {
-  byId("trouble").textContent = text;
-  byId("trouble").hidden = !text;
+  say(byId("trouble"), text);
 }
 
 function onMode(event) {

@@ -1,9 +1,9 @@
 // Pictures that people have: opened, dropped, pasted, or taken with the camera. Files go to the server as they are.
 
+import { byId } from "./dom.js";
+
 const TYPES = ["image/png", "image/jpeg", "image/webp", "image/bmp", "image/tiff", "image/gif"];
 const QUALITY = 0.9; // of the camera's JPEG
-
-const byId = (id) => document.getElementById(id);
 
 export const typeOf = (file) => (TYPES.includes(file.type) ? file.type : "application/octet-stream");
 

@@ -1,5 +1,7 @@
 // What is asked of the server, and what is said where it does not answer as hoped.
 
+import { byId, say } from "./dom.js";
+
 const ROOT = new URL("..", location.href); // the page is at <root>/ui/
 const AGAIN_MS = 1000;
 
@@ -64,7 +66,7 @@ let isLost = false;
 function lost() {
   if (isLost) return;
   isLost = true;
-  tell("The server does not answer. It is asked again every second, and your drawing stays.");
+  say(byId("silence"), "The server does not answer. It is asked again every second, and your drawing stays.");
   setTimeout(knock, AGAIN_MS);
 }
 
@@ -72,12 +74,6 @@ async function knock() {
   const answer = await fetch(address("livez")).catch(() => null);
   if (!answer?.ok) return setTimeout(knock, AGAIN_MS);
   isLost = false;
-  tell("");
+  say(byId("silence"), "");
   document.dispatchEvent(new Event("back"));
-}
-
-function tell(text) {
-  const banner = document.getElementById("silence");
-  banner.textContent = text;
-  banner.hidden = !text;
 }

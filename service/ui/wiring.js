@@ -8,6 +8,8 @@ const WIDEST = 7;
 const sigmoid = (x) => 1 / (1 + Math.exp(-x));
 const short = (x) => x.toFixed(1).replace("-", "−");
 
+const verdict = (sum) => `${short(sum)}, so it ${sum > 0 ? "fires" : "stays silent"}.`;
+
 function element(name, attributes, text = "") {
   const made = document.createElementNS(SPACE, name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -29,10 +31,6 @@ export class Wiring {
     this.svg.setAttribute("aria-label", `The network with its weights. ${this.words}`);
   }
 
-  light(isOn) {
-    this.svg.querySelector(".out")?.classList.toggle("on", isOn);
-  }
-
   #neuron({ weights, bias: [bias] }, inputs) {
     const flat = weights.flat();
     const most = Math.max(...flat.map(Math.abs));
@@ -46,7 +44,7 @@ export class Wiring {
     this.#output(sum);
     this.#text(RIGHT - 4, OUTPUT_Y + 52, `bias ${short(bias)}`);
     const terms = flat.map((weight, place) => `${inputs[place]} × ${short(weight)}`).join(" + ");
-    this.words = `${terms} + (${short(bias)}) = ${short(sum)}, so it ${sum > 0 ? "fires" : "stays silent"}.`;
+    this.words = `${terms} + (${short(bias)}) = ${verdict(sum)}`;
   }
 
   #twoLayers({ hidden_weights: first, hidden_bias: biases, weights: second, bias: [bias] }, inputs) {
@@ -63,8 +61,7 @@ export class Wiring {
     this.#inputs(inputs);
     const sum = said.reduce((total, level, k) => total + level * flat[k], bias);
     this.#output(sum);
-    this.words = `Eight hidden neurons draw a line each; the last one weighs what they say: ${short(sum)}, so it `
-      .replace("Eight", biases.length === 8 ? "Eight" : String(biases.length)) + (sum > 0 ? "fires." : "stays silent.");
+    this.words = `${said.length} hidden neurons draw a line each; the last one weighs what they say: ${verdict(sum)}`;
   }
 
   #inputs(inputs) {
@@ -75,8 +72,7 @@ export class Wiring {
   }
 
   #output(sum) {
-    const dot = this.#dot(RIGHT, OUTPUT_Y, 24, sigmoid(sum));
-    dot.classList.add("out");
+    this.#dot(RIGHT, OUTPUT_Y, 24, sigmoid(sum)).classList.add("out");
   }
 
   #line(x1, y1, x2, y2, share, signal) {
