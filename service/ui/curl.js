@@ -12,7 +12,7 @@ export class CurlLine {
   constructor(host) {
     this.code = element("code");
     this.button = element("button", { type: "button", onclick: () => this.#copy() });
-    const title = { tabIndex: 0, role: "region", ariaLabel: `From a shell: ${host.dataset.for}` };
+    const title = { tabIndex: 0, role: "group", ariaLabel: `From a shell: ${host.dataset.for}` };
     host.append(element("pre", title, this.code), this.button);
   }
 
@@ -29,10 +29,6 @@ export class CurlLine {
 
   json(url, body) {
     this.#set(`curl -s ${quoted(url)} -H 'Content-Type: application/json' -d ${quoted(JSON.stringify(body))}`);
-  }
-
-  plain(url) {
-    this.#set(`curl -s ${quoted(url)}`);
   }
 
   #set(line, shown = line) {

@@ -26,21 +26,26 @@ export async function drawExample(pad) {
     const slant = Math.random() * 0.25;
     const across = (x, y) => gap * (place + 0.5) + ((x - 50) / 100 + slant * (0.5 - y / 100)) * height * 0.85;
     const down = (y) => 0.5 + (y / 100 - 0.5) * height;
-    for (const curve of curves) await trace(pad, smooth(curve).map(([x, y]) => [across(x, y), down(y)]));
+    for (const curve of curves) {
+      if (!(await trace(pad, smooth(curve).map(([x, y]) => [across(x, y), down(y)])))) return;
+    }
   }
 }
 
+// Gives false where somebody else took the pen.
 async function trace(pad, points) {
   const isStill = matchMedia("(prefers-reduced-motion: reduce)").matches;
   const began = performance.now();
-  pad.begin(...points[0]);
+  const stroke = pad.begin(...points[0]);
   for (let next = 1; next < points.length; ) {
     const share = isStill ? 1 : Math.min(1, (performance.now() - began) / DRAWN_MS);
     while (next < points.length && next <= share * points.length) pad.extend(...points[next++]);
     pad.changed(false);
     if (share < 1) await new Promise(requestAnimationFrame);
+    if (pad.stroke !== stroke) return false;
   }
   pad.end();
+  return true;
 }
 
 // The Catmull-Rom curve through the points.

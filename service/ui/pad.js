@@ -32,6 +32,10 @@ export class Pad {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.redraw());
   }
 
+  get stroke() {
+    return this.#stroke;
+  }
+
   get isEmpty() {
     return this.#strokes.length === 0;
   }
@@ -99,6 +103,7 @@ export class Pad {
     this.#strokes.push(this.#stroke);
     this.#ink(this.#stroke, 0);
     this.changed(false);
+    return this.#stroke;
   }
 
   extend(x, y, width = PEN[this.mode]) {

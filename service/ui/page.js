@@ -14,6 +14,7 @@ import { address, ask, Latest } from "./server.js";
 
 const MODELS = ["cnn", "rnn"];
 const REST_MS = 120; // the pen has stopped: time for explanations, which cost more
+const THE_PICTURE = [400, 413, 415, 422]; // statuses that are the fault of what was sent, not of a model
 const SPOKEN_MS = 600; // and for words to who listens
 
 const duel = new Duel(byId("duel"));
@@ -81,7 +82,7 @@ function forget() {
   number.empty();
   byId("hint").textContent = "Draw here, or drop a picture";
   byId("pace").textContent = "The answer comes while you draw.";
-  curl.plain(address("v1/models"));
+  curl.file(address("v1/digits"), "digit.png", "image/png");
 }
 
 function post(path, { body, type }) {
@@ -109,11 +110,12 @@ function showDigit(model, answer, question) {
   answered(question, duel);
 }
 
-function showFailure(model, failure) {
-  if (failure.status === 0) return;
-  duel.fail(model, failure.message);
+function showFailure(model, { status, message }) {
+  if (status === 0) return; // the banner says so
+  const isPicture = THE_PICTURE.includes(status);
+  duel.fail(model, isPicture ? "" : message);
+  if (isPicture) complain(message);
   insight.empty();
-  if (file) complain(failure.message);
 }
 
 function showNumber(answer, question) {
@@ -124,7 +126,9 @@ function showNumber(answer, question) {
 
 function showNumberFailure(failure) {
   if (failure.status === 404) noNumbers = failure;
-  if (failure.status !== 0 && pad.mode === "number") number.fail(failure);
+  if (failure.status === 0 || pad.mode !== "number") return;
+  number.fail(failure);
+  speak(number);
 }
 
 function answered({ began }, panel) {
@@ -133,6 +137,10 @@ function answered({ began }, panel) {
     byId("pace").textContent = `On screen ${Math.max(1, Math.round(measure.duration))} ms after the stroke.`;
     performance.clearMeasures("stroke to answer");
   });
+  speak(panel);
+}
+
+function speak(panel) {
   clearTimeout(speaking);
   speaking = setTimeout(() => (byId("say").textContent = panel.spoken()), SPOKEN_MS);
 }
@@ -141,26 +149,25 @@ function complain(text) {
   say(byId("trouble"), text);
 }
 
-function onMode(event) {
-  pad.turn(event.target.value);
-  const isNumber = pad.mode === "number";
-  byId("duel").hidden = isNumber;
-  byId("insight").hidden = isNumber;
-  byId("number").hidden = !isNumber;
+const WORDS = {
+  digit: ["Draw a digit", "A convolutional and a recurrent network read it while you draw."],
+  number: ["Write a number", "The digits are cut apart, and the convolutional network reads each."],
+};
+
+function setMode(mode) {
+  pad.turn(mode);
+  for (const [id, kind] of [["duel", "digit"], ["insight", "digit"], ["number", "number"]]) byId(id).hidden = mode !== kind;
   byId("boxes").replaceChildren();
-  byId("read-title").textContent = isNumber ? "Write a number" : "Draw a digit";
-  byId("lead").textContent = isNumber
-    ? "The digits are cut apart, and each is read by the convolutional network."
-    : "A convolutional and a recurrent network read it while you draw.";
+  [byId("read-title").textContent, byId("lead").textContent] = WORDS[mode];
   if (isBlank()) forget();
   else put(true);
 }
 
-for (const choice of document.querySelectorAll("input[name=mode]")) choice.onchange = onMode;
+for (const choice of document.querySelectorAll("input[name=mode]")) choice.onchange = () => setMode(choice.value);
 byId("undo").onclick = () => pad.undo();
 byId("clear").onclick = () => pad.clear();
 byId("example").onclick = () => drawExample(pad);
 document.addEventListener("back", () => isBlank() || put(true));
-forget();
+setMode(document.querySelector("input[name=mode]:checked").value);
 showGates();
 showModels();
