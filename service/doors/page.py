@@ -55,7 +55,7 @@ class Page:
         if file is None:
             raise UnknownRoute(f"the page has no file {name!r}; it begins at /ui/")
         headers = {**HEADERS, "etag": file.etag}
-        if file.etag in _known(request):
+        if {file.etag, "*"} & _known(request):
             return Response(status_code=304, headers=headers)
         return Response(file.body, media_type=file.media_type, headers=headers)
 
@@ -66,6 +66,6 @@ def _read(path: Path) -> File:
 
 
 def _known(request: Request) -> set[str]:
-    """The entity tags of If-None-Match, which compares weakly (RFC 9110, section 13.1.2)."""
+    """What If-None-Match names; it compares weakly, and `*` is anything (RFC 9110, section 13.1.2)."""
     tags = request.headers.get("if-none-match", "").split(",")
     return {tag.strip().removeprefix("W/") for tag in tags}

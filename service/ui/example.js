@@ -23,11 +23,10 @@ export async function drawExample(pad) {
   const gap = pad.aspect / most;
   for (let place = 0; place < most; place++) {
     const curves = CURVES[Math.floor(Math.random() * 10)];
-    const slant = Math.random() * 0.25;
-    const across = (x, y) => gap * (place + 0.5) + ((x - 50) / 100 + slant * (0.5 - y / 100)) * height * 0.85;
+    const across = (x) => gap * (place + 0.5) + (x - 50) * 0.0085 * height;
     const down = (y) => 0.5 + (y / 100 - 0.5) * height;
     for (const curve of curves) {
-      if (!(await trace(pad, smooth(curve).map(([x, y]) => [across(x, y), down(y)])))) return;
+      if (!(await trace(pad, smooth(curve).map(([x, y]) => [across(x), down(y)])))) return;
     }
   }
 }

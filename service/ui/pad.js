@@ -64,7 +64,7 @@ export class Pad {
     this.changed(true);
   }
 
-  // Shows a picture (an ImageBitmap), or nothing where the browser cannot decode it.
+  // Shows an ImageBitmap, or nothing.
   show(picture) {
     this.#strokes = [];
     this.#picture = picture;
@@ -87,7 +87,7 @@ export class Pad {
     return [width, height];
   }
 
-  // Another kind of paper; what is drawn moves to its middle.
+  // What is drawn moves to the middle of the other paper.
   turn(mode) {
     const before = this.aspect;
     this.mode = mode;
@@ -165,7 +165,7 @@ export class Pad {
     return [(event.clientX - box.left) / box.height, (event.clientY - box.top) / box.height];
   }
 
-  // A mouse and a finger know no pressure, whatever they report.
+  // Only a pen knows pressure, whatever others report.
   #width(event) {
     const pressure = event.pointerType === "pen" && event.pressure ? event.pressure : 0.5;
     return PEN[this.mode] * (0.5 + pressure);

@@ -133,9 +133,9 @@ function showNumberFailure(failure) {
 
 function answered({ began }, panel) {
   requestAnimationFrame(() => {
-    const measure = performance.measure("stroke to answer", { start: began });
-    byId("pace").textContent = `On screen ${Math.max(1, Math.round(measure.duration))} ms after the stroke.`;
-    performance.clearMeasures("stroke to answer");
+    const { duration } = performance.measure("answer", { start: began });
+    byId("pace").textContent = `On screen ${Math.ceil(duration)} ms after the stroke.`;
+    performance.clearMeasures("answer");
   });
   speak(panel);
 }

@@ -55,7 +55,7 @@ class Camera {
   }
 
   async #open() {
-    if (!navigator.mediaDevices) return this.complain("Browsers give the camera to pages on https or localhost alone.");
+    if (!navigator.mediaDevices) return this.complain("Browsers give a camera to https and localhost alone.");
     try {
       this.#stream = await navigator.mediaDevices.getUserMedia({ video: { facingMode: "environment" } });
     } catch {

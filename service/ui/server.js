@@ -33,8 +33,7 @@ export async function ask(path, request) {
   throw new Failure(sentence(text), answer.status);
 }
 
-// At most one question is under way. Of those that come meanwhile only the latest is asked, so answers are never stale
-// by more than one.
+// At most one question is under way; of those that come meanwhile only the latest is asked.
 export class Latest {
   #waiting = null;
   #busy = false;
