@@ -39,7 +39,7 @@ async function trace(pad, points) {
   for (let next = 1; next < points.length; ) {
     const share = isStill ? 1 : Math.min(1, (performance.now() - began) / DRAWN_MS);
     while (next < points.length && next <= share * points.length) pad.extend(...points[next++]);
-    pad.changed(false);
+    pad.changed();
     if (share < 1) await new Promise(requestAnimationFrame);
     if (pad.stroke !== stroke) return false;
   }

@@ -15,7 +15,7 @@ export class Pad {
   #cursor = null; // of the keyboard: x, y, isDown
   #wire = document.createElement("canvas");
 
-  // `changed(isResting)` is called while drawing, and when the pen is lifted.
+  // `changed()` is called while drawing, and when the pen is lifted.
   constructor(canvas, changed) {
     this.canvas = canvas;
     this.changed = changed;
@@ -53,7 +53,7 @@ export class Pad {
     this.#strokes = [];
     this.#stroke = this.#picture = null;
     this.redraw();
-    this.changed(true);
+    this.changed();
   }
 
   undo() {
@@ -61,7 +61,7 @@ export class Pad {
     this.#strokes.pop();
     this.#stroke = null;
     this.redraw();
-    this.changed(true);
+    this.changed();
   }
 
   // Shows an ImageBitmap, or nothing.
@@ -102,7 +102,7 @@ export class Pad {
     this.#stroke = [{ x, y, width }];
     this.#strokes.push(this.#stroke);
     this.#ink(this.#stroke, 0);
-    this.changed(false);
+    this.changed();
     return this.#stroke;
   }
 
@@ -115,7 +115,7 @@ export class Pad {
 
   end() {
     this.#stroke = null;
-    this.changed(true);
+    this.changed();
   }
 
   redraw() {
@@ -183,7 +183,7 @@ export class Pad {
     if (event.pointerId !== this.pointer) return;
     const moves = event.getCoalescedEvents?.() ?? [];
     for (const move of moves.length ? moves : [event]) this.extend(...this.#place(move), this.#width(move));
-    this.changed(false);
+    this.changed();
   }
 
   #lift(event) {
@@ -213,7 +213,7 @@ export class Pad {
     this.#showCursor();
     if (!this.#stroke) return;
     this.extend(cursor.x, cursor.y);
-    this.changed(false);
+    this.changed();
   }
 
   #tap() {

@@ -32,7 +32,7 @@ let file = null; // the picture on the paper, where there is one
 let resting = 0;
 let speaking = 0;
 
-function onDrawing(isDone) {
+function onDrawing() {
   file = null;
   complain("");
   byId("hint").hidden = !pad.isEmpty;
@@ -40,7 +40,7 @@ function onDrawing(isDone) {
   if (pad.isEmpty) return forget();
   insight.fade(true);
   put(false);
-  resting = setTimeout(() => put(true), isDone ? 0 : REST_MS);
+  resting = setTimeout(() => put(true), REST_MS);
 }
 
 async function onPicture(picture) {
@@ -50,6 +50,7 @@ async function onPicture(picture) {
   const bitmap = await createImageBitmap(picture).catch(() => null); // the server reads kinds that browsers do not
   pad.show(bitmap);
   file = picture;
+  byId("pace").textContent = "";
   byId("hint").hidden = Boolean(bitmap);
   byId("hint").textContent = bitmap ? "" : `${picture.name}: only the server can open this kind`;
   put(true);
@@ -131,8 +132,8 @@ function showNumberFailure(failure) {
   speak(number);
 }
 
-function answered({ began }, panel) {
-  requestAnimationFrame(() => {
+function answered({ began, isExplained }, panel) {
+  if (!isExplained) requestAnimationFrame(() => {
     const { duration } = performance.measure("answer", { start: began });
     byId("pace").textContent = `On screen ${Math.ceil(duration)} ms after the stroke.`;
     performance.clearMeasures("answer");
