@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.browser.visits import Visit, visit
 from tests.servers import Server
@@ -17,7 +17,7 @@ ARGUMENTS = (
     "--use-fake-ui-for-media-stream",
 )
 DESKTOP = {"viewport": {"width": 1200, "height": 900}}
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000  # a browser on a busy machine
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,7 @@ def chromium() -> Iterator[Browser]:
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium")
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=ARGUMENTS)
         yield browser
