@@ -7,6 +7,7 @@ from tests.browser.hand import draw_digit
 from tests.browser.visits import Visit, visit
 from tests.servers import Server
 
+EXPLAINED = "**/v1/digits?*explain=true"
 DIGITS = [
     {"digit": 4, "confidence": 0.99, "box": [100, 40, 120, 160], "accepted": True, "reason": None},
     {"digit": 2, "confidence": 0.41, "box": [300, 40, 100, 160], "accepted": False, "reason": "ambiguous"},
@@ -19,10 +20,9 @@ def explained(route: Route) -> None:
     answer = route.fetch()
     document = answer.json()
     for prediction in document["predictions"]:
-        if "image" in prediction:
-            prediction["saliency"] = np.repeat([[1.0] * 14 + [-1.0] * 14], 28, axis=0).tolist()
-            if "model=rnn" in route.request.url:
-                prediction["steps"] = [[0.0] * 9 + [1.0]] * 28
+        prediction["saliency"] = np.repeat([[1.0] * 14 + [-1.0] * 14], 28, axis=0).tolist()
+        if "model=rnn" in route.request.url:
+            prediction["steps"] = [[0.0] * 9 + [1.0]] * 28
     route.fulfill(json=document)
 
 
@@ -34,8 +34,8 @@ def pixel(guest: Visit, canvas: str, x: int, y: int) -> list[int]:
 
 def test_explanations_are_shown(context: BrowserContext, server: Server) -> None:
     guest = visit(context, server)
-    guest.page.route("**/v1/digits*", explained)
-    draw_digit(guest.page, 9)
+    guest.page.route(EXPLAINED, explained)
+    draw_digit(guest.page, 1)
     for tile in ("#seen", "#why-cnn", "#why-rnn", "#steps"):
         expect(guest.page.locator(tile)).to_be_visible()
     expect(guest.page.locator("#unexplained")).to_be_hidden()
@@ -55,8 +55,8 @@ def test_a_server_without_explanations(context: BrowserContext, server: Server) 
         route.fulfill(json=document)
 
     guest = visit(context, server)
-    guest.page.route("**/v1/digits*", without)
-    draw_digit(guest.page, 9)
+    guest.page.route(EXPLAINED, without)
+    draw_digit(guest.page, 1)
     expect(guest.page.locator("#unexplained")).to_contain_text("does not explain")
     expect(guest.page.locator("#seen")).to_be_visible()
     expect(guest.page.locator("#steps")).to_be_hidden()
