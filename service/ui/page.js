@@ -62,7 +62,7 @@ function put(isExplained) {
   if (pad.mode === "number" && noNumbers) number.fail(noNumbers);
   else if (pad.mode === "number") numbers.put(question);
   else for (const model of MODELS) readers[model].put(question);
-  if (isExplained) showLine(question.type);
+  showLine(question.type);
 }
 
 function body(picture) {
