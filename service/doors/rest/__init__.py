@@ -7,6 +7,7 @@ from starlette.routing import Route, Router
 from starlette.types import Receive, Scope, Send
 
 import service.doors.rest.document as document
+from service.doors.page import Page
 from service.doors.rest.digits import Digits
 from service.doors.rest.exchange import Endpoint
 from service.doors.rest.gates import Gates
@@ -38,6 +39,7 @@ def router(pipeline: Pipeline, digits: Digits, numbers: Numbers, gates: Gates) -
     """All routes of the door."""
     published = Published(pipeline.catalog)
     operations = Operations(pipeline)
+    page = Page()
     routes = [
         Route("/v1/digits", Endpoint(digits.read), methods=["POST"]),
         Route("/v1/numbers", Endpoint(numbers.read), methods=["POST"]),
@@ -52,7 +54,10 @@ def router(pipeline: Pipeline, digits: Digits, numbers: Numbers, gates: Gates) -
         Route("/readyz", Endpoint(operations.ready), methods=["GET"]),
         Route("/openapi.json", Endpoint(document.openapi), methods=["GET"]),
         Route("/docs", Endpoint(document.page), methods=["GET"]),
-        Route("/", RedirectResponse("/docs"), methods=["GET"]),
+        Route("/ui/", Endpoint(page.file), methods=["GET"]),
+        Route("/ui/{file}", Endpoint(page.file), methods=["GET"]),
+        Route("/ui", RedirectResponse("/ui/"), methods=["GET"]),
+        Route("/", RedirectResponse("/ui/"), methods=["GET"]),
     ]
     return Routes(routes)
 

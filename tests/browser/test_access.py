@@ -1,0 +1,93 @@
+"""Who has no mouse, no sight of the bars, a small screen, or the dark."""
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import expect
+
+from tests.browser.hand import NO_DIGIT, draw_digit
+from tests.browser.visits import Visit
+
+PHONE = {"viewport": {"width": 360, "height": 740}, "device_scale_factor": 3, "has_touch": True, "is_mobile": True}
+DESKTOP = {"viewport": {"width": 1200, "height": 900}}
+LOOKS = [DESKTOP, DESKTOP | {"color_scheme": "dark"}, PHONE, PHONE | {"color_scheme": "dark"}]
+NAMES = ["light", "dark", "phone", "dark phone"]
+SEVEN = ["ArrowLeft"] * 5 + [" "] + ["ArrowRight"] * 10 + ["ArrowDown", "ArrowDown", "ArrowLeft"] * 7 + [" "]
+
+
+def shortcomings(guest: Visit) -> str:
+    results = Axe().run(guest.page)
+    return results.generate_report() if results.violations_count else ""
+
+
+@pytest.mark.parametrize("context", LOOKS, ids=NAMES, indirect=True)
+def test_the_accessibility_rules_hold(guest: Visit) -> None:
+    assert shortcomings(guest) == ""
+    draw_digit(guest.page, 8)
+    expect(guest.page.locator("#seen")).to_be_visible()
+    guest.page.locator("#b").click()
+    expect(guest.page.locator("#lamp")).to_have_class("on")
+    assert shortcomings(guest) == ""
+    guest.page.locator("#clear").click()
+    guest.page.get_by_label("A number").check()
+    assert shortcomings(guest) == ""
+
+
+@pytest.mark.parametrize("context", [PHONE], ids=["phone"], indirect=True)
+def test_a_phone_scrolls_down_only(guest: Visit) -> None:
+    draw_digit(guest.page, 3)
+    expect(guest.page.locator(".verdict.cnn .digit")).to_have_text("3")
+    for gate in ("AND", "XOR"):
+        guest.page.get_by_role("radio", name=gate, exact=True).check()
+        assert guest.page.evaluate("document.documentElement.scrollWidth") <= 360
+    small = "(them) => them.filter((it) => it.offsetParent && it.offsetHeight < 32).map((it) => it.textContent)"
+    assert guest.page.locator("button").evaluate_all(small) == []
+
+
+@pytest.mark.parametrize("context", [PHONE], ids=["phone"], indirect=True)
+def test_a_finger_draws_and_does_not_scroll(guest: Visit) -> None:
+    box = guest.page.locator("#pad").bounding_box()
+    assert box is not None
+    session = guest.page.context.new_cdp_session(guest.page)
+    places = [{"x": box["x"] + 180, "y": box["y"] + 40 + 12 * step} for step in range(21)]
+    session.send("Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": places[:1]})
+    for place in places[1:]:
+        session.send("Input.dispatchTouchEvent", {"type": "touchMove", "touchPoints": [place]})
+    session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    expect(guest.page.locator(".verdict.cnn .digit")).to_have_text("1")
+    assert guest.page.evaluate("scrollY") == 0
+
+
+def tab_to(guest: Visit, name: str) -> None:
+    for _ in range(40):
+        guest.page.keyboard.press("Tab")
+        if guest.page.evaluate("document.activeElement.id") == name:
+            return
+    raise AssertionError(f"Tab does not reach #{name}")
+
+
+def test_the_keyboard_alone_draws_reads_and_flips(guest: Visit) -> None:
+    tab_to(guest, "pad")
+    expect(guest.page.locator("#pad-keys")).to_be_visible()
+    for key in SEVEN:
+        guest.page.keyboard.press(key)
+    expect(guest.page.locator(".verdict.cnn .digit")).to_have_text("7")
+    guest.page.keyboard.press("Escape")
+    expect(guest.page.locator(".verdict.cnn .digit")).to_have_text(NO_DIGIT)
+    tab_to(guest, "b")
+    guest.page.keyboard.press("Space")
+    expect(guest.page.locator("#lamp b")).to_have_text("1")
+
+
+def test_everything_that_can_be_pressed_can_be_reached(guest: Visit) -> None:
+    reached = set()
+    for _ in range(40):
+        guest.page.keyboard.press("Tab")
+        reached.add(guest.page.evaluate("document.activeElement.id"))
+    assert {"pad", "undo", "clear", "example", "open", "shoot", "a", "b"} <= reached
+
+
+def test_the_answer_is_said_once_the_pen_rests(guest: Visit) -> None:
+    draw_digit(guest.page, 0)
+    status = guest.page.get_by_role("status").and_(guest.page.locator("#say"))
+    expect(status).to_contain_text("CNN: 0")
+    expect(status).to_contain_text("RNN: 0")

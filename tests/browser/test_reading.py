@@ -1,0 +1,198 @@
+import json
+import re
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from tests.browser.hand import NO_DIGIT, draw_digit, draw_letter_a, draw_stroke
+from tests.browser.visits import Visit
+from tests.servers import REPOSITORY
+
+MODELS = ("cnn", "rnn")
+ON_SCREEN_MS = 50.0
+BUSY_FACTOR = 4  # of one bare question: both models at once, the wait for the question before, and a frame
+
+# Counts from where it is run: durations of the page's own measure, from a stroke to the frame that shows its answer.
+COLLECT = """() => {
+  window.paces = [];
+  new PerformanceObserver((list) => window.paces.push(...list.getEntries().map((entry) => entry.duration)))
+    .observe({ type: "measure" });
+}"""
+# The median time of a bare question, with the answer read.
+BARE = """async () => {
+  const headers = { "content-type": "image/png" };
+  const body = await new Promise((done) => document.getElementById("pad").toBlob(done, "image/png"));
+  const taken = [];
+  for (let turn = 0; turn < 21; turn++) {
+    const began = performance.now();
+    await (await fetch("../v1/digits", { method: "POST", headers, body })).json();
+    taken.push(performance.now() - began);
+  }
+  return taken.sort((one, other) => one - other)[10];
+}"""
+
+
+def expect_digit(page: Page, digit: int) -> None:
+    for model in MODELS:
+        expect(page.locator(f".verdict.{model} .digit")).to_have_text(str(digit))
+
+
+def drop(page: Page, path: Path, kind: str) -> None:
+    """As if a file was dragged onto the page."""
+    page.evaluate(
+        """async ([bytes, name, type]) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], name, { type }));
+          document.getElementById("paper").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+        }""",
+        [list(path.read_bytes()), path.name, kind],
+    )
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_a_drawn_digit_is_read_by_both(guest: Visit, digit: int) -> None:
+    draw_digit(guest.page, digit)
+    expect_digit(guest.page, digit)
+    for model in MODELS:
+        expect(guest.page.locator(f"#bars .{model}.best")).to_have_count(1)
+        expect(guest.page.locator(f"#bars li:nth-child({digit + 1}) .{model}.best")).to_be_visible()
+    expect(guest.page.locator("#say")).to_contain_text(f"CNN: {digit}")
+
+
+def test_probabilities_move_while_the_pen_is_down(guest: Visit) -> None:
+    box = guest.page.locator("#pad").bounding_box()
+    assert box is not None
+    guest.page.mouse.move(box["x"] + 200, box["y"] + 60)
+    guest.page.mouse.down()
+    with guest.page.expect_response(lambda answer: "explain=false" in answer.url):  # before the pen has rested
+        for step in range(30):
+            guest.page.mouse.move(box["x"] + 200, box["y"] + 60 + 9 * step)
+    expect_digit(guest.page, 1)
+    guest.page.mouse.up()
+
+
+def pace(page: Page, digits: Sequence[int]) -> float:
+    """The median over the strokes of some digits, milliseconds."""
+    page.evaluate("window.paces.length = 0")
+    for digit in digits:
+        page.locator("#clear").click()
+        draw_digit(page, digit)
+        expect_digit(page, digit)
+    paces = page.evaluate("window.paces")
+    assert len(paces) > 10 * len(digits)
+    return float(np.median(paces))
+
+
+def test_the_answer_is_on_screen_within_its_time(guest: Visit) -> None:
+    """The best of three rounds, and where others keep the machine busy, a bare question tells how busy it is."""
+    guest.page.evaluate(COLLECT)
+    limit = max(ON_SCREEN_MS, BUSY_FACTOR * guest.page.evaluate(BARE))
+    assert any(pace(guest.page, (3, 5, 8)) <= limit for _ in range(3))
+
+
+def test_at_most_one_question_for_each_model_is_under_way(guest: Visit) -> None:
+    under_way = dict.fromkeys(MODELS, 0)
+    most = dict(under_way)
+
+    def count(url: str, change: int) -> None:
+        for model in MODELS:
+            if f"model={model}" in url:
+                under_way[model] += change
+                most[model] = max(most[model], under_way[model])
+
+    guest.page.on("request", lambda request: count(request.url, 1))
+    guest.page.on("requestfinished", lambda request: count(request.url, -1))
+    draw_digit(guest.page, 8)
+    expect_digit(guest.page, 8)
+    assert most == dict.fromkeys(MODELS, 1)
+
+
+def test_what_the_model_saw_is_shown(guest: Visit) -> None:
+    draw_digit(guest.page, 7)
+    expect_digit(guest.page, 7)
+    canvas = guest.page.locator("#seen canvas")
+    expect(canvas).to_be_visible()
+    expect(guest.page.locator("#insight")).not_to_have_class(re.compile("stale"))
+    levels = canvas.evaluate("(it) => [...it.getContext('2d').getImageData(0, 0, 28, 28).data]")
+    image = np.array(levels).reshape(28, 28, 4)[..., 0]
+    rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
+    assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20  # MNIST's box
+    assert image.max() > 200
+
+
+def test_a_scribble_is_refused_in_a_sentence(guest: Visit) -> None:
+    draw_letter_a(guest.page)
+    refused = guest.page.locator(".verdict.refused")
+    expect(refused.first).to_be_visible()
+    expect(guest.page.locator("#duel > .sentence:visible").first).to_contain_text(re.compile(r"(CNN|RNN): .+\.$"))
+
+
+def test_clearing_and_undoing(guest: Visit) -> None:
+    draw_digit(guest.page, 1)
+    expect_digit(guest.page, 1)
+    draw_stroke(guest.page, [(0.1, 0.1), (0.9, 0.9)])
+    guest.page.locator("#undo").click()
+    expect_digit(guest.page, 1)
+    guest.page.locator("#clear").click()
+    expect(guest.page.locator(".verdict.cnn .digit")).to_have_text(NO_DIGIT)
+    expect(guest.page.locator("#hint")).to_be_visible()
+
+
+def test_the_example_draws_what_is_read(guest: Visit) -> None:
+    guest.page.locator("#example").click()
+    expect(guest.page.locator(".verdict.cnn:not(.refused) .digit")).to_have_text(re.compile(r"\d"))
+    expect(guest.page.locator("#seen")).to_be_visible()
+
+
+@pytest.mark.parametrize(("sample", "kind", "digit"), [("seven.png", "image/png", 7), ("three.jpg", "image/jpeg", 3)])
+def test_a_dropped_file_is_read(guest: Visit, sample: str, kind: str, digit: int) -> None:
+    drop(guest.page, REPOSITORY / "examples" / sample, kind)
+    expect_digit(guest.page, digit)
+    expect(guest.page.locator(".curl[data-for=read]")).to_contain_text(f"@{sample}")
+
+
+def test_a_pasted_picture_is_read(guest: Visit) -> None:
+    data = list((REPOSITORY / "examples" / "three.jpg").read_bytes())
+    guest.page.evaluate(
+        """(bytes) => {
+          const data = new DataTransfer();
+          data.items.add(new File([new Uint8Array(bytes)], "three.jpg", { type: "image/jpeg" }));
+          document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: data }));
+        }""",
+        data,
+    )
+    expect_digit(guest.page, 3)
+
+
+def test_an_opened_file_that_only_the_server_can_decode(guest: Visit, tmp_path: Path) -> None:
+    path = tmp_path / "seven.tiff"
+    Image.open(REPOSITORY / "examples" / "seven.png").convert("RGB").save(path)
+    guest.page.locator("#file").set_input_files(path)
+    expect_digit(guest.page, 7)
+    expect(guest.page.locator("#hint")).to_contain_text("seven.tiff")
+
+
+def test_the_camera_takes_a_picture(guest: Visit) -> None:
+    guest.page.locator("#shoot").click()
+    expect(guest.page.locator("#shoot")).to_have_text("Take picture")
+    guest.page.wait_for_function("document.getElementById('camera').videoWidth > 0")
+    with guest.page.expect_response(re.compile("v1/digits")) as answer:
+        guest.page.locator("#shoot").click()
+    assert answer.value.request.headers["content-type"] == "image/jpeg"
+    expect(guest.page.locator("#camera")).to_be_hidden()
+
+
+def test_the_curl_line_reads_what_is_on_screen(guest: Visit) -> None:
+    guest.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    draw_digit(guest.page, 5)
+    expect_digit(guest.page, 5)
+    guest.page.get_by_role("button", name="Copy").first.click()
+    expect(guest.page.get_by_role("button", name="Copied")).to_be_visible()
+    line = guest.page.evaluate("navigator.clipboard.readText()")
+    done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=30, check=True)
+    assert json.loads(done.stdout)["predictions"][0]["digit"] == 5

@@ -1,0 +1,39 @@
+"""A visit to the page: what it says in the console and whom it asks is kept."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from playwright.sync_api import BrowserContext, Page
+
+from tests.servers import Server
+
+UNANSWERED = "Failed to load resource"  # Chromium's own words for a status of 400 and more, or for no answer
+
+
+@dataclass
+class Visit:
+    """A page and its record."""
+
+    page: Page
+    errors: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+
+    def watch(self) -> None:
+        """Keeps errors of scripts and of the console, and the host of every request."""
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("console", lambda line: line.type in ("error", "warning") and self.errors.append(line.text))
+        self.page.on("request", lambda request: self.hosts.add(urlsplit(request.url).netloc))
+
+    def forgive_refusals(self) -> None:
+        """Takes what Chromium says of answers that were meant to fail off the record."""
+        self.errors = [error for error in self.errors if not error.startswith(UNANSWERED)]
+
+
+def visit(context: BrowserContext, server: Server) -> Visit:
+    """Opens the page and waits until its models and gates are there."""
+    opened = Visit(context.new_page())
+    opened.watch()
+    opened.page.goto(f"{server.url}/ui/")
+    opened.page.locator("#listing tbody tr").first.wait_for()
+    opened.page.locator("#truth .here").wait_for()
+    return opened
