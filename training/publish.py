@@ -154,11 +154,8 @@ def _reader(current: Run, network: nn.Module, data: Path) -> Product:
             "seeds": _over_seeds(current, data),
             "robustness": findings.robustness,
         },
-        figures={
-            "figures/learning-curves.png": figures.learning_curves(current.history(), "validation_accuracy"),
-            "figures/confusion.png": figures.confusion(findings.test.confusion),
-        }
-        | _trust(findings)
+        figures={"figures/learning-curves.png": figures.learning_curves(current.history(), "validation_accuracy")}
+        | draw(findings)
         | telling,
         fields=_reader_fields(findings.temperature, findings.rejection) | {"reference": findings.reference},
     )
@@ -174,10 +171,12 @@ def _over_seeds(current: Run, data: Path) -> SeedStatistics:
     return over_seeds("test accuracy", accuracies)
 
 
-def _trust(findings: Findings) -> dict[str, bytes]:
+def draw(findings: Findings) -> dict[str, bytes]:
+    """Which digits are taken for which, what confidence is worth, and what refusing helps: PNG by file name."""
     measured = findings.test_logits, findings.test_examples.labels, findings.temperature
     errors = [calibration.error_at(share, *measured) for share in REFUSED]
     return {
+        "figures/confusion.png": figures.confusion(findings.test.confusion),
         "figures/reliability.png": figures.reliability(calibration.reliability(*measured)),
         "figures/coverage.png": figures.coverage(REFUSED, errors),
     }

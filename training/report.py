@@ -16,12 +16,15 @@ from training import comparison, evaluate, figures, robustness, run, strokes
 from training.data import MEAN, STD
 from training.export import Graph
 from training.gate import TRUTH, read_tolerance
-from training.publish import reader_graph
+from training.publish import draw, reader_graph
 from training.run import Run
 
 
 def describe_run(folder: Path, data: Path) -> str:
-    """Figures of a run that has ended, measured on the graph that would be served. Raises RunError, DataError."""
+    """Figures of a run that has ended, measured on the graph that would be served; pictures go into its folder.
+
+    Raises RunError, DataError.
+    """
     current = run.find(folder)
     network = current.load_network()
     if current.record.network in ("neuron", "two_layer"):
@@ -31,6 +34,10 @@ def describe_run(folder: Path, data: Path) -> str:
     lines = [_line("validation", findings.validation), _line("test", findings.test)]
     lines.append(f"temperature {findings.temperature}  {findings.rejection!r}")
     lines += [f"{name:<28} {value}" for name, value in findings.robustness.items()]
+    for name, picture in draw(findings).items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        run.write_whole(folder / name, picture)
+        lines.append(str(folder / name))
     return "\n".join(lines)
 
 

@@ -28,10 +28,9 @@ KEPT = (WEIGHTS, CARD)  # the files of a bundle that doors show; the others are 
 # Logits. float32 engines differ by 1e-5; one negated weight, the largest of a tensor, by 1e-1. bfloat16: decision 12.
 GOLDEN_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "bfloat16": 0.375}
 
-_TIMED = 3  # runs at batch 1
-
 QUANTISED = "quantised_logits"  # beside the golden logits of a bundle whose graph is quantised
 QUANTISED_TOLERANCE = 0.25  # processors round differently now and then, by a step of 0.1 in a logit
+TIMED = 3  # runs at batch 1, of which the fastest counts: one pause while loading would have the batcher refuse much
 
 
 class State(StrEnum):
@@ -180,15 +179,14 @@ def _reader(engine: Engine, manifest: Manifest) -> Predictor:
 def check_golden(engine: Engine, bundle: Bundle, precision: Precision = "float32") -> float:
     """Runs the golden inputs together and at batch 1, which warms the engine up too; gives the seconds of the latter.
 
-    The least of a few, for one pause of the process would have the batcher refuse what it has time for. Raises
-    GoldenMismatch.
+    Raises GoldenMismatch.
     """
     golden = load_tensors(bundle.files[GOLDEN])
     inputs, expected, allowed = golden["inputs"], golden["logits"], GOLDEN_TOLERANCE[precision]
     if engine.runs_graph and QUANTISED in golden:
         expected, allowed = golden[QUANTISED], QUANTISED_TOLERANCE
     answers, seconds = [engine.predict(inputs)], []
-    for _ in range(_TIMED):
+    for _ in range(TIMED):
         began = time.monotonic()
         answers.append(engine.predict(inputs[:1]))
         seconds.append(time.monotonic() - began)

@@ -81,6 +81,20 @@ def test_a_reader_is_published_whole(recipe: Recipe, repository: Path) -> None:
     assert str(repository).encode() not in b"".join(read.files.values())
 
 
+def test_a_run_is_evaluated_in_words_and_pictures_and_as_it_is_published(repository: Path) -> None:
+    made = loop.train(cnn.RECIPE.model_copy(update=SMALL), options(repository))
+    told = report.describe_run(made.folder, Path())
+    published = publish_in(repository, made)
+    assert f"test        n 360  accuracy {published.metrics.test.accuracy:.2%}" in told
+    assert f"corrupted_mean               {published.metrics.robustness['corrupted_mean']}" in told
+    shelved = repository / "models" / "published" / "cnn" / "1"
+    for name in ("confusion", "reliability", "coverage"):
+        assert f"figures/{name}.png" in told
+        assert (made.folder / "figures" / f"{name}.png").read_bytes() == (
+            shelved / "figures" / f"{name}.png"
+        ).read_bytes()
+
+
 def test_seeds_are_told_together_and_compared_with_what_is_published(repository: Path) -> None:
     small = cnn.RECIPE.model_copy(update=SMALL)
     first, _ = (loop.train(small, replace(options(repository), seed=seed)) for seed in (0, 1))

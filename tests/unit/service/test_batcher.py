@@ -1,91 +1,16 @@
-"""The batcher's promises, with engines whose behaviour can be steered: slow, failing, poisoned by one row, stuck."""
+"""The batcher's promises, with engines whose behaviour can be steered."""
 
 import asyncio
-import threading
-import time
-from collections.abc import Callable
 
 import numpy as np
 import pytest
 
-from service.errors import DeadlineExceeded, InternalError, NotReady, Overloaded
-from service.inference.batcher import Answer, Batcher, Observer
+from service.errors import InternalError, NotReady, Overloaded
+from service.inference.batcher import Answer, Batcher
 from service.inference.engine import Outputs, Rows
-from tests.batching import Setup, Story, tell
+from tests.batching import Clock, Setup, Story, tell
 from tests.servers import until as poll
-
-FAR = 60.0
-
-
-class Doubling:
-    """Answers twice the input, and remembers the sizes of the batches that it ran."""
-
-    any_thread = False
-
-    def __init__(self) -> None:
-        self.batches: list[int] = []
-
-    def predict(self, rows: Rows) -> Outputs:
-        self.batches.append(len(rows))
-        return rows * np.float32(2)
-
-
-class Gated(Doubling):
-    """Waits at a gate before each batch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = threading.Event()
-
-    def predict(self, rows: Rows) -> Outputs:
-        assert self.gate.wait(10)
-        return super().predict(rows)
-
-
-class Poisoned(Gated):
-    """Fails on any batch that has a negative number."""
-
-    def predict(self, rows: Rows) -> Outputs:
-        answer = super().predict(rows)
-        if (rows < 0).any():
-            raise RuntimeError("negative")
-        return answer
-
-
-class Counting(Observer):
-    def __init__(self) -> None:
-        self.events: list[object] = []
-
-    def ran(self, rows: int) -> None:
-        self.events.append(rows)
-
-    def rejected(self, reason: str) -> None:
-        self.events.append(reason)
-
-
-def batcher(engine: Doubling, rows: int = 8, queue: int = 16, observer: Observer | None = None) -> Batcher:
-    return Batcher("fake", engine, rows, queue, observer)
-
-
-def rows(*values: float) -> Rows:
-    return np.array(values, np.float32)[:, None]
-
-
-def due(seconds: float = FAR) -> float:
-    return time.monotonic() + seconds
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
-
-
-async def occupy(one: Batcher, values: Rows) -> "asyncio.Task[Answer]":
-    """Submits a request and returns when it runs, so that what comes later must wait."""
-    first = asyncio.create_task(one.submit(values, due()))
-    await until(lambda: one.inflight_requests == 1 and one.queued_rows == 0)
-    return first
+from tests.steered import FAR, Counting, Doubling, Gated, Poisoned, batcher, due, occupy, rows, until
 
 
 def test_one_request_is_answered_at_once() -> None:
@@ -151,110 +76,27 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_back() -> None:
     assert "queue_full" in observer.events
 
 
-def test_a_deadline_that_cannot_be_met_is_refused_on_arrival() -> None:
-    observer = Counting()
-
-    class Slow(Doubling):
-        def predict(self, rows: Rows) -> Outputs:
-            time.sleep(0.05 * len(rows))
-            return super().predict(rows)
-
-    async def scenario() -> None:
-        one = batcher(Slow(), queue=1000, observer=observer)
-        await one.submit(rows(1), due())
-        waiting = [await occupy(one, rows(*range(8)))]
-        waiting.append(asyncio.create_task(one.submit(rows(*range(8)), due())))
-        await until(lambda: one.queued_rows == 8)
-        with pytest.raises(Overloaded, match="the deadline is in"):
-            await one.submit(rows(1), due(0.1))
-        assert one.queued_rows == 8, "it was told before anything that came before it had run"
-        await asyncio.gather(*waiting)
-
-    asyncio.run(scenario())
-    assert "deadline" in observer.events
-
-
-def test_what_the_worker_has_in_hand_counts_against_a_deadline() -> None:
-    observer = Counting()
-
-    async def scenario() -> None:
-        one = batcher(Doubling(), observer=observer)
-        with one.expect(1, due(1.0), ahead_s=0.01):
-            pass
-        with pytest.raises(Overloaded, match="the deadline is in") as refusal, one.expect(1, due(1.0), ahead_s=0.5):
-            pytest.fail("it was let in")
-        assert refusal.value.headers()["retry-after"] == "2"
-
-    asyncio.run(scenario())
-    assert observer.events == ["deadline"]
-
-
-@pytest.mark.parametrize(("turn_s", "first"), [(0.0, 2), (0.8, 8)], ids=["quick", "long"])
+@pytest.mark.parametrize(("turn_s", "first"), [(0.0, 2), (0.02, 8)], ids=["quick", "long"])
 def test_a_batch_may_take_as_long_as_the_rest_of_its_turn(
     turn_s: float, first: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("service.inference.batcher.QUICK_S", 0.2)  # a turn on a loaded machine takes longer than 2 ms
-
     class Anywhere(Doubling):
         any_thread = True
 
-    engine = Anywhere()
+    engine, clock = Anywhere(), Clock()
+    monkeypatch.setattr("service.inference.batcher.time", clock)
+
+    def read_a_thousand_requests() -> None:
+        clock.now += turn_s
 
     async def scenario() -> None:
-        one = Batcher("fake", engine, 8, 16, seconds_per_row=0.1)
-        asking = [asyncio.ensure_future(one.submit(rows(value), due())) for value in range(8)]
-        asyncio.get_running_loop().call_soon(time.sleep, turn_s)  # as a thousand requests would take to read
+        one = Batcher("fake", engine, 8, 16, seconds_per_row=0.001)
+        asking = [asyncio.ensure_future(one.submit(rows(value), FAR)) for value in range(8)]
+        asyncio.get_running_loop().call_soon(read_a_thousand_requests)
         await asyncio.gather(*asking)
 
     asyncio.run(scenario())
     assert engine.batches[0] == first
-
-
-def test_a_request_that_expires_in_the_queue_never_runs() -> None:
-    engine = Gated()
-
-    async def scenario() -> None:
-        one = batcher(engine)
-        first = await occupy(one, rows(1))
-        with pytest.raises(Overloaded, match="passed in the queue"):
-            await one.submit(rows(2), due(0.02))
-        assert one.queued_rows == 0
-        engine.gate.set()
-        await first
-
-    asyncio.run(scenario())
-    assert engine.batches == [1]
-
-
-def test_a_request_that_waited_for_most_of_its_time_was_one_too_many() -> None:
-    engine = Gated()
-
-    async def scenario() -> None:
-        one = batcher(engine, rows=1)
-        first = await occupy(one, rows(1))
-        deadline = due(0.5)
-        second = asyncio.create_task(one.submit(rows(2), deadline))
-        await until(lambda: time.monotonic() > deadline - 0.2)
-        before, engine.gate = engine.gate, threading.Event()
-        before.set()
-        await first
-        await until(lambda: one.queued_rows == 0)  # it runs, and will not end in time
-        with pytest.raises(Overloaded, match="passed in the queue"):
-            await second
-        engine.gate.set()
-
-    asyncio.run(scenario())
-
-
-def test_a_deadline_that_has_passed_is_said_to_have_passed() -> None:
-    engine = Doubling()
-
-    async def scenario() -> None:
-        with pytest.raises(DeadlineExceeded):
-            await batcher(engine).submit(rows(1), due(-0.01))
-
-    asyncio.run(scenario())
-    assert engine.batches == []
 
 
 def test_an_engine_that_answers_too_few_rows_is_not_believed(caplog: pytest.LogCaptureFixture) -> None:
@@ -269,17 +111,6 @@ def test_an_engine_that_answers_too_few_rows_is_not_believed(caplog: pytest.LogC
 
     asyncio.run(scenario())
     assert "answered 1 rows for 2" in caplog.text
-
-
-def test_a_hung_engine_does_not_hold_its_request_past_the_deadline() -> None:
-    engine = Gated()
-
-    async def scenario() -> None:
-        with pytest.raises(DeadlineExceeded):
-            await batcher(engine).submit(rows(1), due(0.02))
-
-    asyncio.run(scenario())
-    engine.gate.set()
 
 
 def test_a_cancelled_request_leaves_its_place_and_its_neighbours_alone() -> None:

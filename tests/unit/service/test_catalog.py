@@ -1,4 +1,6 @@
 import asyncio
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ from safetensors.numpy import save
 
 from models import bundle
 from service.errors import NotReady, UnknownModel
-from service.inference.catalog import Catalog, GoldenMismatch, State, check_golden
+from service.inference.catalog import TIMED, Catalog, GoldenMismatch, State, check_golden
 from service.settings import Inference, Models
 from tests import bundles
 
@@ -102,15 +104,37 @@ def test_a_quantised_graph_is_held_to_its_own_golden_logits(tmp_path: Path, runs
         check_golden(Says(1 - golden[wanted][0, 0]), read)
 
 
-def test_a_graph_that_disagrees_with_its_golden_logits_is_not_served(tmp_path: Path) -> None:
-    read = bundle.read(bundles.publish(tmp_path))
+class Answering:
+    """Gives the golden logits of tests.bundles, but for what `spoil` does to those of some call, counted from 0."""
 
-    class Wrong:
-        platform = "fake"
-        runs_graph = True
+    platform = "fake"
+    runs_graph = True
 
-        def predict(self, rows: np.ndarray) -> np.ndarray:
-            return np.full((len(rows), 10), np.nan, np.float32)
+    def __init__(self, spoil: Callable[[int, np.ndarray], None]) -> None:
+        self._calls = 0
+        self._spoil = spoil
+
+    def predict(self, rows: np.ndarray) -> np.ndarray:
+        logits = rows[:, 0, :10] * bundles.SCALE
+        self._spoil(self._calls, logits)
+        self._calls += 1
+        return logits
+
+
+@pytest.mark.parametrize("spoilt", range(1 + TIMED))
+@pytest.mark.parametrize("by", [1.0, np.nan])
+def test_a_graph_that_once_disagrees_with_its_golden_logits_is_not_served(
+    tmp_path: Path, spoilt: int, by: float
+) -> None:
+    def spoil(call: int, logits: np.ndarray) -> None:
+        logits[0, 3] += by if call == spoilt else 0
 
     with pytest.raises(GoldenMismatch):
-        check_golden(Wrong(), read)
+        check_golden(Answering(spoil), bundle.read(bundles.publish(tmp_path)))
+
+
+def test_a_pause_while_loading_is_not_taken_for_a_slow_engine(tmp_path: Path) -> None:
+    def pause(call: int, _: np.ndarray) -> None:
+        time.sleep(0.2 * (call == 1))
+
+    assert check_golden(Answering(pause), bundle.read(bundles.publish(tmp_path))) < 0.2

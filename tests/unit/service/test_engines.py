@@ -1,4 +1,4 @@
-"""The contract of engines: both keep it, on every published model."""
+"""The contract of engines: both keep it, on every published version of every model."""
 
 import asyncio
 import contextlib
@@ -36,9 +36,10 @@ def settings(request: pytest.FixtureRequest) -> Inference:
     return ENGINES[request.param]
 
 
-@pytest.fixture(params=PUBLISHED.names())
+@pytest.fixture(params=[f"{name}/{version}" for name in PUBLISHED.names() for version in PUBLISHED.versions(name)])
 def published_bundle(request: pytest.FixtureRequest) -> Bundle:
-    return PUBLISHED.open(request.param)
+    name, _, version = request.param.partition("/")
+    return PUBLISHED.open(name, int(version))
 
 
 @pytest.fixture
