@@ -1,4 +1,4 @@
-"""The command line, `python -m training {gate,cnn,rnn,teacher,lessons,evaluate,publish,report}`: parsing only.
+"""The command line, `python -m training {gate,cnn,rnn,line,teacher,lessons,evaluate,publish,report}`: parsing only.
 
 Each command imports what it needs: Fabric, torchvision and torchmetrics take 13 s to import on a slow core, and
 neither `--help` nor the gates need them.
@@ -53,6 +53,14 @@ def train_reader(parsed: argparse.Namespace) -> None:
         recipe = recipe.model_copy(update={"epochs": parsed.epochs})
         command += ["--epochs", str(parsed.epochs)]
     _report(reader.main(_options(parsed, command), recipe))
+
+
+def train_line(parsed: argparse.Namespace) -> None:
+    """Trains the line reader."""
+    from training import line
+
+    recipe = line.RECIPE.smoke() if parsed.smoke else line.RECIPE
+    _report(line.main(_options(parsed, ["line"]), recipe))
 
 
 def train_teacher(parsed: argparse.Namespace) -> None:
@@ -149,6 +157,9 @@ def _parser() -> argparse.ArgumentParser:
         _add_reader_options(command)
         command.add_argument("--taught", action="store_true", help="learn from lessons too (docs/training.md)")
         command.add_argument("--epochs", type=_positive, help="instead of the recipe's")
+    command = _add(commands, "line", train_line, "train the reader of whole lines (an hour on two cores)")
+    _add_run_options(command)
+    _add_reader_options(command)
     command = _add(commands, "teacher", train_teacher, "train a network that the readers learn from (an hour)")
     command.add_argument("--kind", choices=TEACHERS, required=True)
     _add_run_options(command)

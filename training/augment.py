@@ -40,17 +40,23 @@ class Soiling(BaseModel):
     patch_pixels: NonNegativeFloat = 5.0  # half the side of a grey rectangle
 
 
-def bend(images: Tensor, augmentation: Augmentation, generator: torch.Generator) -> Tensor:
-    """Resamples float32[N, 28, 28] of 0..1 along random maps, zeros beyond the border; shape and range are kept."""
+def bend(images: Tensor, augmentation: Augmentation, generator: torch.Generator, hands: Tensor | None = None) -> Tensor:
+    """Resamples float32[N, 28, 28] of 0..1 along random maps, zeros beyond the border; shape and range are kept.
+
+    `hands`, float32[N, 2, 2], are maps from where a pixel is put to where it is taken from, (x, y) from the middle,
+    that come first: what the images of one hand have in common.
+    """
     count, side, _ = images.shape
     grid = _affine_grid(count, side, augmentation, generator) + _elastic_grid(count, side, augmentation, generator)
+    if hands is not None:
+        grid = torch.einsum("nij,nhwj->nhwi", hands, grid)
     bent: Tensor = grid_sample(images.unsqueeze(1), grid, mode="bilinear", align_corners=False)
     return bent.squeeze(1)
 
 
 def soil(images: Tensor, soiling: Soiling, generator: torch.Generator) -> Tensor:
-    """Changes grey levels of float32[N, 28, 28] of 0..1, each image in its own way; shape and range are kept."""
-    count, side, _ = images.shape
+    """Changes grey levels of float32[N, H, W] of 0..1, each image in its own way; shape and range are kept."""
+    count, *sides = images.shape
 
     def extent(bound: float) -> Tensor:
         drawn, struck = torch.rand((2, count, 1, 1, 1), generator=generator, device=generator.device)
@@ -63,9 +69,9 @@ def soil(images: Tensor, soiling: Soiling, generator: torch.Generator) -> Tensor
     )  # thinner by less: ink must stay
     ink = torch.lerp(ink, _blurred(ink), extent(soiling.blur))
     ink = ink * (1 - extent(soiling.fade))
-    ink = ink + (1 - ink) * _paper(count, side, generator) * extent(soiling.paper)
-    ink = ink + _grain(count, side, generator) * extent(soiling.grain)
-    inside, level = _patches(count, side, soiling.patch_pixels, generator)
+    ink = ink + (1 - ink) * _paper(count, sides, generator) * extent(soiling.paper)
+    ink = ink + _grain(count, sides, generator) * extent(soiling.grain)
+    inside, level = _patches(count, sides, soiling.patch_pixels, generator)
     ink = torch.where(inside & (extent(1.0) > 0), level, ink)
     return ink.clamp(0, 1).squeeze(1)
 
@@ -77,28 +83,28 @@ def _blurred(images: Tensor) -> Tensor:
     return images
 
 
-def _paper(count: int, side: int, generator: torch.Generator) -> Tensor:
-    """Even, or of light and shade: float32[N, 1, side, side] of 0..1."""
+def _paper(count: int, sides: list[int], generator: torch.Generator) -> Tensor:
+    """Even, or of light and shade: float32[N, 1, H, W] of 0..1."""
     points = torch.rand((count, 1, PAPER, PAPER), generator=generator, device=generator.device)
-    shade = interpolate(points, size=(side, side), mode="bilinear", align_corners=True)
+    shade = interpolate(points, size=sides, mode="bilinear", align_corners=True)
     return torch.lerp(
         torch.ones_like(shade), shade, torch.rand((count, 1, 1, 1), generator=generator, device=generator.device)
     )
 
 
-def _grain(count: int, side: int, generator: torch.Generator) -> Tensor:
-    """Noise of unit variance, from white to soft: float32[N, 1, side, side]."""
-    white = torch.randn((count, 1, side, side), generator=generator, device=generator.device)
+def _grain(count: int, sides: list[int], generator: torch.Generator) -> Tensor:
+    """Noise of unit variance, from white to soft: float32[N, 1, H, W]."""
+    white = torch.randn((count, 1, *sides), generator=generator, device=generator.device)
     soft = 3 * avg_pool2d(white, 3, 1, 1)
     return torch.lerp(white, soft, torch.rand((count, 1, 1, 1), generator=generator, device=generator.device))
 
 
-def _patches(count: int, side: int, half: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Where one rectangle of each image lies, bool[N, 1, side, side], and its grey level, float32[N, 1, 1, 1]."""
+def _patches(count: int, sides: list[int], half: float, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Where one rectangle of each image lies, bool[N, 1, H, W], and its grey level, float32[N, 1, 1, 1]."""
     x, y, wide, high, level = torch.rand((5, count, 1, 1, 1), generator=generator, device=generator.device)
-    axis = torch.arange(side, device=generator.device, dtype=torch.float32)
-    across = (axis.view(1, 1, 1, side) - x * side).abs() < wide * half
-    down = (axis.view(1, 1, side, 1) - y * side).abs() < high * half
+    rows, columns = (torch.arange(side, device=generator.device, dtype=torch.float32) for side in sides)
+    across = (columns.view(1, 1, 1, -1) - x * sides[1]).abs() < wide * half
+    down = (rows.view(1, 1, -1, 1) - y * sides[0]).abs() < high * half
     return across & down, level
 
 

@@ -52,8 +52,10 @@ class State:
         self.history = state["history"]
 
 
-def train(recipe: Recipe, options: Options) -> Run:
+def train(recipe: Recipe, options: Options, kind: "type[Pupil] | None" = None) -> Run:
     """Trains, or continues, the run `<runs>/<recipe>-seed<seed>` and keeps the last epoch's averaged weights.
+
+    `kind` is that of the pupil, if it learns from something other than single digits.
 
     Raises DataError without the data set, RunError when the folder holds another run.
     """
@@ -72,7 +74,7 @@ def train(recipe: Recipe, options: Options) -> Run:
     state = fresh_state(recipe, options.seed, fabric)
     if (checkpoint := run.load_checkpoint(current.folder)) is not None:
         state.load_state_dict(checkpoint)
-    pupil = Pupil(recipe, options.seed, state, training, lessons, fabric)
+    pupil = (kind or Pupil)(recipe, options.seed, state, training, lessons, fabric)
     _run_epochs(pupil, validation, current, is_first=fabric.is_global_zero)
     if fabric.is_global_zero:
         reader = state.averaged.module.cpu()

@@ -24,6 +24,15 @@ def draw(digits: Tensor, generator: torch.Generator) -> Tensor:
     return torch.cat([make(first, second, generator) for make, first, second in parts])
 
 
+def illegible(digits: Tensor, generator: torch.Generator) -> Tensor:
+    """A single character that is no digit for each image of float32[N, 28, 28]: of quarters, or tangled."""
+    others = _shuffled(digits, generator)
+    half = len(digits) // 2
+    return torch.cat(
+        [_quartered(digits[:half], others[:half], generator), _tangled(digits[half:], others[half:], generator)]
+    )
+
+
 def _exchanged(digits: Tensor, others: Tensor, _generator: torch.Generator) -> Tensor:
     """The right half of one digit at the left of another's left half, or the lower half above another's upper half."""
     beside = torch.cat([digits[:, :, HALF:], others[:, :, :HALF]], dim=2)

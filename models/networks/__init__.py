@@ -1,7 +1,7 @@
 """Networks by kind, built from the config object that a manifest stores. The only room of `models` that knows torch.
 
 A network sees standardised floats. `Served` puts the preprocessing in front, so that what is exported and served
-takes images as they are: uint8[N, 28, 28], light ink on dark.
+takes images as they are: uint8[N, 28, 28], or uint8[N, 32, W] for lines, light ink on dark.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from torch import Tensor, nn
 
 from models.networks.cnn import ConvolutionalConfig, ConvolutionalReader
+from models.networks.crnn import LineConfig, LineReader
 from models.networks.gate import Neuron, NeuronConfig, TwoLayer, TwoLayerConfig
 from models.networks.rnn import RecurrentConfig, RecurrentReader
 
@@ -30,6 +31,7 @@ NETWORKS: dict[str, Network] = {
     "two_layer": Network(TwoLayer, TwoLayerConfig),
     "cnn": Network(ConvolutionalReader, ConvolutionalConfig),
     "rnn": Network(RecurrentReader, RecurrentConfig),
+    "crnn": Network(LineReader, LineConfig),
 }
 
 
@@ -45,7 +47,7 @@ def build(kind: str, config: Mapping[str, Any]) -> nn.Module:
 
 
 class Served(nn.Module):
-    """A network with its preprocessing in front: uint8[N, 28, 28] of 0..255 -> logits float32[N, classes]."""
+    """A network with its preprocessing in front: uint8[N, H, W] of 0..255 -> its logits, float32[N, ..., classes]."""
 
     def __init__(self, network: nn.Module, mean: float, std: float) -> None:
         super().__init__()

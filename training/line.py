@@ -1,0 +1,118 @@
+"""The line reader: it reads several digits at once, also where they touch, and nobody says where one ends.
+
+python -m training line --seed 0
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import accumulate, chain
+
+import numpy as np
+import torch
+from pydantic import Field, PositiveInt
+from torch import Tensor, nn
+from torch.nn.functional import ctc_loss
+from torch.utils.data import DataLoader
+
+from models import ctc
+from training import loop
+from training.data import Examples, standardise
+from training.lines import NOTHING, Batch, Composition, Lines, whole
+from training.options import Options
+from training.recipe import Recipe
+from training.run import Run
+
+CHOOSING = 10  # batches of validation lines, read after each epoch
+VALIDATION = 1  # the second number of the seed of their composition; of those to learn from it is 0
+
+
+class LineRecipe(Recipe):
+    """Hyper-parameters of the line reader."""
+
+    lines: PositiveInt = Field(description="composed for each epoch")
+    composition: Composition = Composition()
+
+    def smoke(self) -> "LineRecipe":
+        """The same run in seconds, to see that it works."""
+        return super().smoke().model_copy(update={"lines": 512})  # type: ignore[return-value]
+
+
+RECIPE = LineRecipe(
+    name="line",
+    network="crnn",
+    epochs=36,
+    lines=16_384,
+    batch_size=64,
+    optimizer="adamw",
+    peak_rate=4e-3,
+    warm_up=0.1,
+    weight_decay=0.01,
+    clip_norm=2.0,
+    averaging=0.999,
+    floor=0.9,
+)
+
+
+def main(options: Options, recipe: LineRecipe = RECIPE) -> Run:
+    """Trains the reader, or continues the run that was begun."""
+    return loop.train(recipe, options, LinePupil)
+
+
+class LinePupil(loop.Pupil):
+    """Learns from lines that are composed as they are needed."""
+
+    recipe: LineRecipe
+
+    @property
+    def images_per_epoch(self) -> int:
+        """Lines, in whole batches."""
+        return len(self._lines(0)) * self.recipe.batch_size * Lines.of
+
+    def reaches(self, validation: Examples) -> float:
+        """Share of validation lines, without strange characters, that the averaged weights read wholly rightly."""
+        return float(read_rightly(self.state.averaged.module, self._choose(validation)).double().mean())
+
+    def _choose(self, validation: Examples) -> Batch:
+        plain = self.recipe.composition.model_copy(update={"illegible": 0.0})
+        lines = Lines(validation, plain, (0, VALIDATION), CHOOSING, 50, of=1)
+        return whole(chain.from_iterable(lines[index] for index in range(CHOOSING)))
+
+    def _lines(self, epoch: int) -> Lines:
+        batches = self.recipe.lines // self.recipe.batch_size
+        return Lines(self._training, self.recipe.composition, (self._seed, 0, epoch), batches, self.recipe.batch_size)
+
+    def _batches(self, epoch: int, generator: torch.Generator) -> Iterator[tuple[Tensor, loop.Loss]]:
+        """Standardised lines, and what a batch's logits cost. One process beside this one composes them."""
+        rank, processes = self._fabric.global_rank, self._fabric.world_size
+        for batch in chain.from_iterable(DataLoader(self._lines(epoch), batch_size=None, num_workers=1)):
+            share = take(batch, rank, processes)
+            yield standardise(share.lines).to(self._fabric.device), partial(cost, share)
+
+
+def take(batch: Batch, rank: int, processes: int) -> Batch:
+    """Every so-manieth line of a batch, from one on."""
+    digits = torch.split(batch.digits, batch.lengths.tolist())[rank::processes]
+    return Batch(batch.lines[rank::processes], torch.cat(digits), batch.lengths[rank::processes])
+
+
+def cost(batch: Batch, logits: Tensor) -> Tensor:
+    """How improbable what the lines say is, over all ways to say it, in nats for each digit."""
+    answers = logits.log_softmax(dim=2).transpose(0, 1)
+    steps = torch.full((len(batch.lengths),), len(answers))
+    return ctc_loss(answers, batch.digits, steps, batch.lengths, blank=NOTHING, zero_infinity=True)
+
+
+def read_rightly(network: nn.Module, batch: Batch) -> Tensor:
+    """Which lines are read without any mistake: bool[N]."""
+    network.eval()
+    with torch.inference_mode():
+        logits = torch.cat([network(standardise(lines)) for lines in torch.split(batch.lines, 50)])
+    return compare(logits.numpy(), batch)
+
+
+def compare(logits: np.ndarray, batch: Batch) -> Tensor:  # type: ignore[type-arg]
+    """Which lines are read rightly by logits float32[N, T, 12]: bool[N]."""
+    ends = list(accumulate(batch.lengths.tolist()))
+    said = [batch.digits[end - length : end].tolist() for end, length in zip(ends, batch.lengths.tolist(), strict=True)]
+    read = [[seen.label for seen in ctc.spell(answers)] for answers in ctc.best(logits)]
+    return torch.tensor([one == other for one, other in zip(said, read, strict=True)])
