@@ -8,6 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+NO_DIGIT = 10  # the class of a character that is no digit; 0 to 9 are digits, and the last class is nothing
+
 
 class Seen(NamedTuple):
     """One character: its class, and the answers from `first` up to `last` (not itself) that say so."""
@@ -30,6 +32,6 @@ def spell(answers: NDArray[np.integer]) -> list[Seen]:
 
 
 def best(logits: NDArray[np.floating]) -> NDArray[np.integer]:
-    """The best class of each answer, float[..., T, C] -> int[..., T]; the last class, which is nothing, as -1."""
+    """The best class of each answer, float[..., T, C] -> int[..., T]; nothing, the last class, as -1."""
     classes = logits.argmax(axis=-1)
     return np.where(classes == logits.shape[-1] - 1, -1, classes)

@@ -69,7 +69,9 @@ class Rejection(Record):
     """Below these a reading is refused. Chosen on the validation split."""
 
     min_confidence: Fraction = Field(description="calibrated probability of the best label; below it: ambiguous")
-    min_energy: float = Field(description="log-sum-exp of the logits; below it: not_a_digit")
+    min_energy: float | None = Field(
+        default=None, description="log-sum-exp of the logits; below it: not_a_digit. None for a reader of lines"
+    )
 
 
 class Evaluation(Record):

@@ -12,7 +12,6 @@ from torchmetrics.functional.classification import multiclass_calibration_error,
 
 from models.manifest import Evaluation, Rejection
 
-CLASSES = 10
 BINS = 15
 REFUSED_BY_EACH = 0.005  # share of the validation images under each threshold: together about 1 %
 
@@ -27,13 +26,13 @@ class Reliability(NamedTuple):
 
 def score(logits: Tensor, labels: Tensor, temperature: float) -> Evaluation:
     """Accuracy, negative log-likelihood, calibration error (15 bins, Guo et al., arXiv:1706.04599) and confusion."""
-    scaled = logits / temperature
-    confusion = multiclass_confusion_matrix(logits, labels, CLASSES)
+    scaled, classes = logits / temperature, logits.shape[1]
+    confusion = multiclass_confusion_matrix(logits, labels, classes)
     return Evaluation(
         n=len(labels),
         accuracy=int(confusion.trace()) / len(labels),  # of whole numbers, so that 9,964 of 10,000 is 0.9964
         nll=float(cross_entropy(scaled, labels)),
-        ece=float(multiclass_calibration_error(softmax(scaled, dim=1), labels, CLASSES, n_bins=BINS)),
+        ece=float(multiclass_calibration_error(softmax(scaled, dim=1), labels, classes, n_bins=BINS)),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
     )
 
@@ -65,7 +64,8 @@ def choose_rejection(logits: Tensor, temperature: float) -> Rejection:
 
 def is_accepted(logits: Tensor, rejection: Rejection, temperature: float) -> Tensor:
     """Which of logits float32[N, 10] pass both thresholds: bool[N]."""
-    return (confidence(logits, temperature) >= rejection.min_confidence) & (energy(logits) >= rejection.min_energy)
+    is_sure = confidence(logits, temperature) >= rejection.min_confidence
+    return is_sure if rejection.min_energy is None else is_sure & (energy(logits) >= rejection.min_energy)
 
 
 def error_at(refused: float, logits: Tensor, labels: Tensor, temperature: float) -> float:

@@ -21,11 +21,13 @@ from torch import Tensor, nn
 
 from models import features
 from models.manifest import Evaluation, ReferenceDistribution, Rejection
-from training import calibration, data, latency, numbers, strokes
+from training import calibration, data, latency, line, lines, numbers, strokes
 from training.calibration import choose_rejection, fit_temperature, is_accepted, score
 from training.corruptions import FAMILIES, corrupt
 from training.data import Examples
 from training.export import CHUNK, Graph
+from training.line import Told
+from training.lines import Composition
 from training.strangers import KINDS, draw
 
 DRAWN = 1000
@@ -33,7 +35,19 @@ STRANGERS = 1000  # of each kind
 THINNED = 5  # every fifth test image is spoilt in each way
 HTTP_BATCH = 500  # 1.3 MB of JSON as arrays, an eighth of what a server takes; less as pictures
 PICTURE_SIDE = 160
+LINES = 2000
 SEED = 20_000
+
+
+@dataclass(frozen=True)
+class LineFindings:
+    """Everything measured of a line reader; accuracy is of whole lines, all else of the characters that it saw."""
+
+    temperature: float
+    rejection: Rejection
+    validation: Evaluation
+    test: Evaluation
+    robustness: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,34 @@ def examine(graph: Graph, served: nn.Module, dataset: str, root: Path) -> Findin
         test_examples=test,
         test_logits=test_logits,
     )
+
+
+def examine_lines(graph: Graph, composition: Composition, dataset: str, root: Path) -> LineFindings:
+    """Chooses on lines of the validation split, then measures on lines of the test split. Raises DataError."""
+    _, validation = data.open_training(dataset, root)
+    told = read_lines(graph, validation, composition.plain)
+    temperature = fit_temperature(told.logits, told.labels)
+    sure = calibration.confidence(told.logits, temperature)
+    test = data.open_test(dataset, root)
+    styles = {"apart": {"touching": 0.0, "mixed": 0.0}, "touching": {"touching": 1.0, "mixed": 0.0}}
+    shares = {
+        f"lines_{style}": _share(read_lines(graph, test, composition.plain.model_copy(update=update)).right)
+        for style, update in styles.items()
+    }
+    strange = composition.model_copy(update={"longest": 1, "illegible": 1.0})
+    return LineFindings(
+        temperature=temperature,
+        rejection=Rejection(min_confidence=round(float(sure.quantile(calibration.REFUSED_BY_EACH)), 4)),
+        validation=_score_lines(told, temperature),
+        test=_score_lines(read_lines(graph, test, composition.plain), temperature),
+        robustness=shares | {"strange_characters_refused": _share(read_lines(graph, test, strange).right)},
+    )
+
+
+def read_lines(graph: Graph, examples: Examples, composition: Composition) -> Told:
+    """What a graph reads of lines composed of examples."""
+    batch = lines.compose_whole(examples, composition, LINES, SEED)
+    return line.tell(graph.read(batch.lines.numpy()), batch)
 
 
 def read_rightly(graph: Graph, dataset: str, root: Path) -> Tensor:
@@ -212,6 +254,11 @@ def _text_from(url: str, model: str, picture: NDArray[np.uint8]) -> str:
     question = Request(f"{url}/v1/numbers?model={model}", file.getvalue(), {"Content-Type": "image/png"})  # noqa: S310
     with urlopen(question, timeout=60) as answer:  # noqa: S310  # the address is the caller's own server
         return str(json.load(answer)["text"])
+
+
+def _score_lines(told: Told, temperature: float) -> Evaluation:
+    evaluation = calibration.score(told.logits, told.labels, temperature)
+    return evaluation.model_copy(update={"n": len(told.right), "accuracy": _share(told.right)})
 
 
 def _read(graph: Graph, images: NDArray[np.uint8]) -> Tensor:

@@ -123,6 +123,22 @@ def beliefs_by_row(network: nn.Module, served: nn.Module, image: NDArray[np.uint
     return np.asarray(logits.softmax(dim=1).numpy())
 
 
+def answers(lines: NDArray[np.uint8], logits: NDArray[np.float32]) -> bytes:
+    """What a line reader answers along lines uint8[N, 32, W], by logits float32[N, T, 12]."""
+    figure, grid = plt.subplots(
+        2 * len(lines), 1, figsize=(9, 2.2 * len(lines)), sharex=True, height_ratios=[1, 1.3] * len(lines)
+    )
+    beliefs = torch.from_numpy(logits).softmax(dim=2).numpy()
+    for line, belief, picture, below in zip(lines, beliefs, grid[::2], grid[1::2], strict=True):
+        picture.imshow(line, cmap="gray", aspect="auto")
+        picture.axis("off")
+        span = (0, line.shape[1], belief.shape[1] - 0.5, -0.5)
+        below.imshow(belief.T, cmap="Greens", aspect="auto", vmin=0, vmax=1, extent=span)
+        below.set(yticks=range(belief.shape[1]), yticklabels=[*map(str, range(10)), "other", "nothing"])
+        below.tick_params(labelsize=6)
+    return png(figure)
+
+
 def decision_surface(network: nn.Module, truth: Sequence[int], title: str) -> bytes:
     """The firing probability over the square around the truth table's corners."""
     figure, axes = plt.subplots(figsize=(4.2, 3.6))

@@ -5,25 +5,27 @@ python -m training line --seed 0
 
 from collections.abc import Iterator
 from functools import partial
-from itertools import accumulate, chain
+from itertools import chain
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 from torch.nn.functional import ctc_loss
 from torch.utils.data import DataLoader
 
 from models import ctc
-from training import loop
+from training import lines, loop
 from training.data import Examples, standardise
-from training.lines import NOTHING, Batch, Composition, Lines, whole
+from training.lines import NOTHING, Batch, Composition, Lines
 from training.options import Options
 from training.recipe import Recipe
 from training.run import Run
 
-CHOOSING = 10  # batches of validation lines, read after each epoch
-VALIDATION = 1  # the second number of the seed of their composition; of those to learn from it is 0
+CHOOSING = 500  # validation lines, read after each epoch
+VALIDATION = 1  # seed of their composition
 
 
 class LineRecipe(Recipe):
@@ -70,12 +72,8 @@ class LinePupil(loop.Pupil):
 
     def reaches(self, validation: Examples) -> float:
         """Share of validation lines, without strange characters, that the averaged weights read wholly rightly."""
-        return float(read_rightly(self.state.averaged.module, self._choose(validation)).double().mean())
-
-    def _choose(self, validation: Examples) -> Batch:
-        plain = self.recipe.composition.model_copy(update={"illegible": 0.0})
-        lines = Lines(validation, plain, (0, VALIDATION), CHOOSING, 50, of=1)
-        return whole(chain.from_iterable(lines[index] for index in range(CHOOSING)))
+        chosen = lines.compose_whole(validation, self.recipe.composition.plain, CHOOSING, VALIDATION)
+        return float(read_rightly(self.state.averaged.module, chosen).double().mean())
 
     def _lines(self, epoch: int) -> Lines:
         batches = self.recipe.lines // self.recipe.batch_size
@@ -106,13 +104,34 @@ def read_rightly(network: nn.Module, batch: Batch) -> Tensor:
     """Which lines are read without any mistake: bool[N]."""
     network.eval()
     with torch.inference_mode():
-        logits = torch.cat([network(standardise(lines)) for lines in torch.split(batch.lines, 50)])
-    return compare(logits.numpy(), batch)
+        logits = torch.cat([network(standardise(part)) for part in torch.split(batch.lines, 50)])
+    return tell(logits.numpy(), batch).right
 
 
-def compare(logits: np.ndarray, batch: Batch) -> Tensor:  # type: ignore[type-arg]
-    """Which lines are read rightly by logits float32[N, T, 12]: bool[N]."""
-    ends = list(accumulate(batch.lengths.tolist()))
-    said = [batch.digits[end - length : end].tolist() for end, length in zip(ends, batch.lengths.tolist(), strict=True)]
-    read = [[seen.label for seen in ctc.spell(answers)] for answers in ctc.best(logits)]
-    return torch.tensor([one == other for one, other in zip(said, read, strict=True)])
+class Told(NamedTuple):
+    """What was read: which lines rightly, bool[N]; and of those with as many characters as they have, each character's
+
+    logits float32[D, 12] where it was seen most clearly, and what it is, int64[D].
+    """
+
+    right: Tensor
+    logits: Tensor
+    labels: Tensor
+
+
+def tell(logits: NDArray[np.float32], batch: Batch) -> Told:
+    """Compares logits float32[N, T, 12] with what the lines say."""
+    right, clearest, labels = [], [], []
+    for answers, best, said in zip(logits, ctc.best(logits), batch.digits.split(batch.lengths.tolist()), strict=True):
+        read = ctc.spell(best)
+        right.append([seen.label for seen in read] == said.tolist())
+        if len(read) == len(said):
+            clearest += [answers[clearest_of(answers, seen)] for seen in read]
+            labels.append(said)
+    return Told(torch.tensor(right), torch.from_numpy(np.array(clearest)), torch.cat(labels))
+
+
+def clearest_of(answers: NDArray[np.float32], seen: ctc.Seen) -> int:
+    """Which of the answers float32[T, 12] that say a character says so most surely."""
+    sure = torch.from_numpy(answers[seen.first : seen.last]).log_softmax(dim=1)
+    return seen.first + int(sure[:, seen.label].argmax())

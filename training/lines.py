@@ -4,7 +4,6 @@ Digits of one hand share slant and size; they stand apart, touch, or both. Now a
 images and seeds: which split they come from is the caller's word. The same seed composes the same lines.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Annotated, NamedTuple
 
@@ -16,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
+from models.ctc import NO_DIGIT
 from training.augment import Augmentation, Soiling, bend, soil
 from training.data import Examples
 from training.outliers import illegible
@@ -24,7 +24,7 @@ HEIGHT, WIDTH = 32, 320  # of a line as it is served, its digits 20 pixels high
 CANVAS = 36  # a digit of 28x28 pixels with room to be larger and slanted
 INK, SOLID = 0.25, 0.5  # of 1: what has a place, and what must meet where digits touch
 FAR = 10_000  # pixels: where a row without ink ends, or begins
-NO_DIGIT, NOTHING = 10, 11  # classes beside the ten digits
+NOTHING = 11  # the last class
 EVEN = 8  # widths are whole multiples of it
 
 Numbers = NDArray[np.int64]
@@ -49,6 +49,11 @@ class Composition(BaseModel):
         rotation_degrees=6, shear=0.08, scale=0.07, shift_pixels=0, elastic_pixels=0.5
     )  # beside what the hand has done
     soiling: Soiling = Soiling(often=0.3, paper=0.1, fade=0.4, grain=0.15, patch_pixels=1.5)
+
+    @property
+    def plain(self) -> "Composition":
+        """The same, of digits alone."""
+        return self.model_copy(update={"illegible": 0.0})
 
 
 class Batch(NamedTuple):
@@ -117,12 +122,17 @@ def collate(made: list[tuple[Pixels, Numbers]], composition: Composition, rng: n
     )
 
 
-def whole(batches: Iterator[Batch]) -> Batch:
-    """Batches as one, each line as wide as it is served."""
-    every = list(batches)
-    lines = [pad(batch.lines, (0, WIDTH - batch.lines.shape[2])) for batch in every]
+def compose_whole(examples: Examples, composition: Composition, count: int, seed: int) -> Batch:
+    """So many lines, at most 50 composed at a time, each as wide as it is served."""
+    rng = np.random.default_rng(seed)
+    made = [
+        collate(compose(examples, composition, rng, min(50, count - done)), composition, rng)
+        for done in range(0, count, 50)
+    ]
     return Batch(
-        torch.cat(lines), torch.cat([batch.digits for batch in every]), torch.cat([batch.lengths for batch in every])
+        torch.cat([pad(batch.lines, (0, WIDTH - batch.lines.shape[2])) for batch in made]),
+        torch.cat([batch.digits for batch in made]),
+        torch.cat([batch.lengths for batch in made]),
     )
 
 

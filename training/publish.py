@@ -29,14 +29,16 @@ from models.manifest import (
     TensorSpec,
 )
 from models.networks import NETWORKS, Served
+from models.networks.crnn import CLASSES, STEP
 from models.repository import Repository
 from training import calibration, evaluate, export, figures, gate, provenance, run, strokes
 from training.card import card
 from training.comparison import over_seeds, siblings
-from training.data import MEAN, STD, open_training
+from training.data import MEAN, STD, Examples, open_training
 from training.evaluate import Findings
 from training.export import Graph
 from training.gate import TRUTH
+from training.lines import Composition, compose_whole
 from training.options import PUBLISHED, REPOSITORY, TrainingError
 from training.robustness import CORNERS, Tolerance
 from training.run import Run
@@ -79,11 +81,7 @@ def publish(
     number = version or shelf.next_version(name)
     if shelf.folder(name, number).exists():
         raise Refused(f"{name}/{number} is published already; published versions are immutable, take the next one")
-    made = (
-        _gate(current, network)
-        if current.record.network in ("neuron", "two_layer")
-        else _reader(current, network, data)
-    )
+    made = _measure(current, network, data)
     manifest = _manifest(current, network, made, number)
     files = {
         bundle.WEIGHTS: (folder / run.WEIGHTS).read_bytes(),
@@ -92,6 +90,18 @@ def publish(
         bundle.CARD: card(manifest, sorted(made.figures)).encode(),
     }
     return bundle.write(shelf.folder(name, number), manifest, files | made.figures)
+
+
+def _measure(current: Run, network: nn.Module, data: Path) -> Product:
+    if current.record.network in ("neuron", "two_layer"):
+        return _gate(current, network)
+    return _line(current, network, data) if current.record.network == "crnn" else _reader(current, network, data)
+
+
+def line_graph(network: nn.Module) -> tuple[nn.Module, bytes]:
+    """A line reader behind its preprocessing, and the graph that is served."""
+    served = Served(network, MEAN, STD).eval()
+    return served, export.to_onnx(served, "lines", torch.from_numpy(golden_lines()))
 
 
 def reader_graph(current: Run, network: nn.Module, data: Path) -> tuple[nn.Module, bytes]:
@@ -161,6 +171,31 @@ def _reader(current: Run, network: nn.Module, data: Path) -> Product:
     )
 
 
+def _line(current: Run, network: nn.Module, data: Path) -> Product:
+    served, content = line_graph(network)
+    composition = Composition.model_validate(current.record.recipe["composition"])
+    findings = evaluate.examine_lines(Graph(content), composition, current.record.dataset.name, data)
+    _check_floor("share of test lines read rightly", findings.test.accuracy, current.record.recipe["floor"])
+    inputs = golden_lines()
+    return Product(
+        served=served,
+        graph=content,
+        inputs=inputs,
+        metrics={"validation": findings.validation, "test": findings.test, "robustness": findings.robustness},
+        figures={
+            "figures/learning-curves.png": figures.learning_curves(current.history(), "validation_accuracy"),
+            "figures/answers.png": figures.answers(inputs[:3], run_torch(served, inputs[:3])),
+        },
+        fields={
+            "input": _images("lines", inputs.shape[1:]),
+            "output": TensorSpec(name=export.OUTPUT, dtype="float32", shape=(-1, inputs.shape[2] // STEP, CLASSES)),
+            "labels": (*map(str, range(10)), "other", "nothing"),
+            "temperature": findings.temperature,
+            "rejection": findings.rejection,
+        },
+    )
+
+
 def _over_seeds(current: Run, data: Path) -> SeedStatistics:
     """Test accuracy of all runs of this recipe, each as it would be served."""
     accuracies = []
@@ -183,20 +218,20 @@ def draw(findings: Findings) -> dict[str, bytes]:
 
 
 def _reader_fields(temperature: float, rejection: Rejection) -> dict[str, Any]:
-    preprocessing = Preprocessing(mean=MEAN, std=STD)
     return {
-        "input": InputSpec(
-            name="images",
-            dtype="uint8",
-            shape=(-1, 28, 28),
-            polarity="light_on_dark",
-            preprocessing=preprocessing,
-        ),
+        "input": _images("images", (28, 28)),
         "output": TensorSpec(name=export.OUTPUT, dtype="float32", shape=(-1, 10)),
         "labels": tuple(str(digit) for digit in range(10)),
         "temperature": temperature,
         "rejection": rejection,
     }
+
+
+def _images(name: str, sides: tuple[int, ...]) -> InputSpec:
+    preprocessing = Preprocessing(mean=MEAN, std=STD)
+    return InputSpec(
+        name=name, dtype="uint8", shape=(-1, *sides), polarity="light_on_dark", preprocessing=preprocessing
+    )
 
 
 def _gate(current: Run, network: nn.Module) -> Product:
@@ -245,6 +280,13 @@ def golden_images() -> NDArray[np.uint8]:
     digits, _ = strokes.draw_many(GOLDEN_ROWS - 8, seed=GOLDEN_SEED)
     others = [strokes.scribble(rng) for _ in range(4)] + [strokes.noise(rng) for _ in range(4)]
     return np.concatenate([digits, np.stack(others)])
+
+
+def golden_lines() -> NDArray[np.uint8]:
+    """32 lines of our own pen, uint8[32, 32, 320], now and then with something that is no digit."""
+    digits, labels = strokes.draw_many(200, seed=GOLDEN_SEED)
+    examples = Examples(torch.from_numpy(digits), torch.from_numpy(labels))
+    return compose_whole(examples, Composition(), GOLDEN_ROWS, GOLDEN_SEED).lines.numpy()
 
 
 def golden_floats() -> NDArray[np.float32]:

@@ -16,7 +16,8 @@ from training import comparison, evaluate, figures, robustness, run, strokes
 from training.data import MEAN, STD
 from training.export import Graph
 from training.gate import TRUTH, read_tolerance
-from training.publish import draw, reader_graph
+from training.lines import Composition
+from training.publish import draw, line_graph, reader_graph
 from training.run import Run
 
 
@@ -29,6 +30,8 @@ def describe_run(folder: Path, data: Path) -> str:
     network = current.load_network()
     if current.record.network in ("neuron", "two_layer"):
         return robustness.describe(read_tolerance(folder))
+    if current.record.network == "crnn":
+        return describe_line(current, network, data)
     served, graph = reader_graph(current, network, data)
     findings = evaluate.examine(Graph(graph), served, current.record.dataset.name, data)
     lines = [_line("validation", findings.validation), _line("test", findings.test)]
@@ -39,6 +42,16 @@ def describe_run(folder: Path, data: Path) -> str:
         run.write_whole(folder / name, picture)
         lines.append(str(folder / name))
     return "\n".join(lines)
+
+
+def describe_line(current: Run, network: nn.Module, data: Path) -> str:
+    """Figures of a line reader's run. Raises DataError."""
+    composition = Composition.model_validate(current.record.recipe["composition"])
+    graph = Graph(line_graph(network)[1])
+    findings = evaluate.examine_lines(graph, composition, current.record.dataset.name, data)
+    lines = [_line("validation", findings.validation), _line("test", findings.test)]
+    lines.append(f"temperature {findings.temperature}  {findings.rejection!r}")
+    return "\n".join(lines + [f"{name:<28} {value}" for name, value in findings.robustness.items()])
 
 
 def over_seeds(runs: Path, data: Path, published: Path) -> str:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.networks.cnn import Convolution
 
+CLASSES = 12  # ten digits, what is no digit, and nothing
 STEP = 2  # columns of a picture that one answer stands for
 ROWS = 8  # of a picture that are one row of features
 
@@ -16,7 +17,7 @@ ROWS = 8  # of a picture that are one row of features
 class LineConfig(BaseModel):
     """Size of the convolutions (`stem` and `width` channels), of the memory (`hidden` units each way) and the answers.
 
-    `height` is that of a line's picture. The classes are ten digits, what is no digit, and nothing.
+    `height` is that of a line's picture.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -24,7 +25,7 @@ class LineConfig(BaseModel):
     stem: PositiveInt = 16
     width: PositiveInt = 64
     hidden: PositiveInt = 96
-    classes: PositiveInt = 12
+    classes: PositiveInt = CLASSES
 
 
 class LineReader(nn.Module):

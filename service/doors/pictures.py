@@ -32,9 +32,9 @@ class Images(NamedTuple):
 
 
 class Written(NamedTuple):
-    """What a picture with several digits may hold, by how much it was reduced, and the seconds that this took."""
+    """What is written in a picture, by how much it was reduced, and the seconds that this took."""
 
-    lattice: imaging.Lattice
+    writing: imaging.Writing
     reduced: tuple[float, float]
     decode_s: float = 0.0
     segment_s: float = 0.0
@@ -73,8 +73,8 @@ class Pictures:
             raise TimeoutError
         grey = imaging.decode(data, self._max_pixels)
         decoded = time.perf_counter()
-        lattice = imaging.segment(grey)
-        return Written(lattice, imaging.reduced_by(data, grey), decoded - began, time.perf_counter() - decoded)
+        writing = imaging.find_strips(grey)
+        return Written(writing, imaging.reduced_by(data, grey), decoded - began, time.perf_counter() - decoded)
 
     def _read(self, files: list[bytes], deadline: float) -> Images:
         images = np.empty((len(files), SIDE, SIDE), np.uint8)

@@ -6,9 +6,9 @@ from PIL import Image
 
 from service.imaging.decode import SIGNATURES, Grey, decode
 from service.imaging.normalise import frame, normalise
-from service.imaging.segment import Lattice, reduced_by, segment
+from service.imaging.strips import Writing, find_strips, reduced_by
 
-__all__ = ["Grey", "Lattice", "decode", "frame", "normalise", "read_image", "reduced_by", "segment", "warm_up"]
+__all__ = ["Grey", "Writing", "decode", "find_strips", "frame", "normalise", "read_image", "reduced_by", "warm_up"]
 
 
 def warm_up() -> None:

@@ -47,7 +47,7 @@ def frame(grey: Grey) -> Framed:
     ink = None if place is None else crop(lift(picture, place))
     if place is None or ink is None:
         return Framed(np.zeros((SIDE, SIDE), np.uint8), is_several=False)
-    return Framed(centre(fit(widen(ink))), place.is_several)
+    return Framed(centre(fit(widen(ink, max(ink.shape)))), place.is_several)
 
 
 def lift(picture: Image.Image, place: Place) -> Levels:
@@ -85,19 +85,22 @@ def whiten(ink: Levels) -> Levels:
     return white
 
 
-def widen(ink: Levels) -> Levels:
-    """Widens the strokes of a thin pen, in steps of at most a pixel of the box: float32[h, w] -> a little larger."""
-    while max(ink.shape) >= 2 * BOX and stroke_width(ink) < THINNEST:
+def widen(ink: Levels, side: float) -> Levels:
+    """Widens the strokes of a thin pen, in steps of at most a pixel of the box: float32[h, w] -> a little larger.
+
+    `side` is how many pixels of `ink` are the 20 of the box.
+    """
+    while side >= 2 * BOX and stroke_width(ink) * BOX / side < THINNEST:
         ink = whiten(strongest_nearby(framed(ink, 2)))
+        side += 2
     return ink
 
 
 def stroke_width(ink: Levels) -> float:
-    """The mean width of strokes, in pixels of the box, by the ink that is lost when a pixel is taken off all around."""
+    """The mean width of strokes, in pixels, by the ink that is lost when a pixel is taken off all around."""
     left = 255 - strongest_nearby(255 - framed(ink, 1))
     mass, core = float(ink.sum()), float(left.sum())
-    width = 2 * mass / (mass - core)
-    return width * BOX / float(max(ink.shape))
+    return 2 * mass / (mass - core)
 
 
 def strongest_nearby(ink: Levels) -> Levels:

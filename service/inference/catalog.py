@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Literal
 
 import numpy as np
 from safetensors.numpy import load as load_tensors
@@ -19,7 +20,7 @@ from models.repository import Repository
 from service.errors import NotReady, UnknownModel
 from service.inference.batcher import Answer, Batcher, Observer
 from service.inference.engine import Engine, Predictor, Rows, open_engine, precision_of
-from service.inference.predictions import DigitReader, GateReader
+from service.inference.predictions import DigitReader, GateReader, LineReader
 from service.settings import Inference, Models, Precision
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,9 @@ GOLDEN_TOLERANCE: dict[Precision, float] = {"float32": 1e-3, "bfloat16": 0.375}
 QUANTISED = "quantised_logits"  # beside the golden logits of a bundle whose graph is quantised
 QUANTISED_TOLERANCE = 0.25  # processors round differently now and then, by a step of 0.1 in a logit
 TIMED = 3  # runs at batch 1, of which the fastest counts: one pause while loading would have the batcher refuse much
+
+
+Kind = Literal["gates", "digits", "lines"]
 
 
 class State(StrEnum):
@@ -52,6 +56,11 @@ class LoadedModel:
     batcher: Batcher
     platform: str
     load_s: float
+
+    @property
+    def kind(self) -> Kind:
+        """What its outputs are about."""
+        return kind_of(self.bundle.manifest)
 
     @property
     def name(self) -> str:
@@ -171,9 +180,22 @@ class Catalog:
         return LoadedModel(shown, batcher, engine.platform, time.monotonic() - began)
 
 
+def kind_of(manifest: Manifest) -> Kind:
+    """What a model reads: a gate has one logit, a reader of digits one for each, a reader of lines many rows of them."""
+    if len(manifest.output.shape) == 3:
+        return "lines"
+    return "gates" if manifest.output.shape[-1] == 1 else "digits"
+
+
 def _reader(engine: Engine, manifest: Manifest) -> Predictor:
-    """What turns the engine's logits into readings: a gate has one, a digit reader ten."""
-    return GateReader(engine) if manifest.output.shape[-1] == 1 else DigitReader(engine, manifest)
+    """What turns the engine's logits into readings."""
+    match kind_of(manifest):
+        case "gates":
+            return GateReader(engine)
+        case "digits":
+            return DigitReader(engine, manifest)
+        case "lines":
+            return LineReader(engine, manifest)
 
 
 def check_golden(engine: Engine, bundle: Bundle, precision: Precision = "float32") -> float:

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 from service.errors import UnknownModel
 from service.explaining import draw, occlude, read_steps
 from service.inference.batcher import Answer
-from service.inference.catalog import Catalog, LoadedModel
+from service.inference.catalog import Catalog, Kind, LoadedModel
 from service.inference.engine import Outputs
 from service.inference.predictions import describe, refuse_several
+from service.inference.spelling import Character, spell
 from service.telemetry import metrics
 from service.telemetry.quality import Quality
 
@@ -25,6 +26,13 @@ class DigitsResult(NamedTuple):
     answer: Answer
 
 
+class LinesResult(NamedTuple):
+    """The characters of each strip, and the batcher's answer with its times."""
+
+    lines: list[list[Character]]
+    answer: Answer
+
+
 class Pipeline:
     """Reads digits and evaluates gates with the models of a catalog."""
 
@@ -34,12 +42,12 @@ class Pipeline:
         self._stage = cache(metrics.STAGE_DURATION.labels)
 
     def reader(self, name: str, version: int | None = None) -> LoadedModel:
-        """A digit reader. Raises UnknownModel, also for a gate, and NotReady."""
-        model = self.catalog.get(name, version)
-        if name.startswith(GATE_PREFIX):
-            readers = ", ".join(sorted({other.name for other in self.catalog.ready()} - self._gate_names()))
-            raise UnknownModel(f"model {name!r} is a gate and reads no digits; available: {readers}")
-        return model
+        """A reader of single digits. Raises UnknownModel, also for a model of another kind, and NotReady."""
+        return self._of_kind("digits", name, version)
+
+    def line_reader(self, name: str, version: int | None = None) -> LoadedModel:
+        """A reader of lines. Raises as `reader` does."""
+        return self._of_kind("lines", name, version)
 
     def gate(self, gate: str) -> LoadedModel:
         """A gate by its short name, such as `xor`. Raises UnknownModel and NotReady."""
@@ -75,6 +83,15 @@ class Pipeline:
         predictions = describe(readings, top_k)
         self._quality_of(model).record(images, predictions)
         return predictions
+
+    async def read_lines(self, strips: NDArray[np.uint8], model: LoadedModel, deadline: float) -> LinesResult:
+        """Reads uint8[N, 32, 320], N >= 1. Raises what Batcher.submit raises."""
+        answer = await self.consider(strips, model, deadline)
+        rejection = model.bundle.manifest.rejection
+        least = rejection.min_confidence if rejection else 0.0
+        lines = [spell(answers, strips.shape[2], least) for answers in answer.outputs]
+        self._quality_of(model).count([character.counted() for line in lines for character in line])
+        return LinesResult(lines, answer)
 
     async def explain(
         self, images: NDArray[np.uint8], result: DigitsResult, model: LoadedModel, deadline: float
@@ -115,6 +132,13 @@ class Pipeline:
         """Counts what quality signals have gathered."""
         for quality in self._quality.values():
             quality.flush()
+
+    def _of_kind(self, kind: Kind, name: str, version: int | None) -> LoadedModel:
+        model = self.catalog.get(name, version)
+        if model.kind != kind:
+            others = ", ".join(sorted({other.name for other in self.catalog.ready() if other.kind == kind}))
+            raise UnknownModel(f"model {name!r} reads {model.kind}, not {kind}; available: {others or 'none'}")
+        return model
 
     def _gate_names(self) -> set[str]:
         return {entry.name for entry in self.catalog.entries() if entry.name.startswith(GATE_PREFIX)}

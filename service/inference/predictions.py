@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from models import ctc
 from models.manifest import Manifest
 from service.inference.engine import Engine, Logits, Outputs, Rows
 
@@ -16,14 +17,16 @@ INK = 32  # of 255; an image without a brighter pixel has nothing to read
 
 BLANK, AMBIGUOUS, NOT_A_DIGIT, SEVERAL_DIGITS = REASONS = ("blank", "ambiguous", "not_a_digit", "several_digits")
 _VERDICTS = (None, *REASONS)  # by the number that a reading holds; 0 is accepted
-# `surplus` is how far the energy is above the least that is accepted, as a part of that; 0 for a model without one.
-READING = np.dtype([("probabilities", np.float64, DIGITS), ("verdict", np.int8), ("surplus", np.float64)])
+READING = np.dtype([("probabilities", np.float64, DIGITS), ("verdict", np.int8)])
+
+
+ANSWER = np.dtype([("label", np.int8), ("confidence", np.float32)])  # of two columns of a line; -1 is nothing
 
 
 def softmax(logits: Logits, temperature: float) -> NDArray[np.float64]:
-    """Calibrated probabilities, float64[N, classes] (Guo et al., arXiv:1706.04599)."""
-    weights = np.exp((logits - logits.max(axis=1, keepdims=True)) / np.float64(temperature))
-    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+    """Calibrated probabilities, float64[..., classes] (Guo et al., arXiv:1706.04599)."""
+    weights = np.exp((logits - logits.max(axis=-1, keepdims=True)) / np.float64(temperature))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
 
 def sigmoid(logits: Logits) -> NDArray[np.float64]:
@@ -54,11 +57,27 @@ class DigitReader:
         verdict = readings["verdict"]  # the plainest reason is written last
         if self._rejection:
             verdict[probabilities.max(axis=1) < self._rejection.min_confidence] = _VERDICTS.index(AMBIGUOUS)
-            surplus = energy(logits) - self._rejection.min_energy
-            verdict[surplus < 0] = _VERDICTS.index(NOT_A_DIGIT)
-            readings["surplus"] = surplus / max(1.0, abs(self._rejection.min_energy))
+            if (least := self._rejection.min_energy) is not None:
+                verdict[energy(logits) < least] = _VERDICTS.index(NOT_A_DIGIT)
         verdict[rows.reshape(len(rows), -1).max(axis=1) < INK] = _VERDICTS.index(BLANK)
         return readings
+
+
+class LineReader:
+    """Reads lines: an engine, and what its model's manifest says of calibration."""
+
+    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+        self._engine = engine
+        self._temperature = manifest.temperature
+        self.any_thread = engine.any_thread
+
+    def predict(self, rows: Rows) -> Outputs:
+        """Answers (dtype ANSWER) of uint8[N, 32, W], from left to right: [N, W // 2]."""
+        logits = self._engine.predict(rows)
+        answers = np.empty(logits.shape[:2], ANSWER)
+        answers["label"] = ctc.best(logits)
+        answers["confidence"] = softmax(logits, self._temperature).max(axis=-1)
+        return answers
 
 
 class GateReader:

@@ -30,6 +30,14 @@ class Quality:
 
     def record(self, images: NDArray[np.uint8], predictions: list[dict[str, Any]]) -> None:
         """Counts the predictions now; the features of uint8[N, 28, 28] when enough images have gathered."""
+        self.count(predictions)
+        self._images.append(images)
+        self._rows += len(images)
+        if self._rows >= _FLUSH_ROWS:
+            self.flush()
+
+    def count(self, predictions: list[dict[str, Any]]) -> None:
+        """Counts predictions of digits that have no images of their own."""
         tally = metrics.TALLY
         for prediction in predictions:
             tally.count(self._digits.get(prediction["digit"], self._no_ink))
@@ -37,10 +45,6 @@ class Quality:
                 tally.observe(self._confidence, prediction["confidence"])
             if prediction["reason"]:
                 tally.count(self._abstentions[prediction["reason"]])
-        self._images.append(images)
-        self._rows += len(images)
-        if self._rows >= _FLUSH_ROWS:
-            self.flush()
 
     def flush(self) -> None:
         """Counts the features of the images that have gathered."""

@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from service import VERSION, schemas
+from service.doors.rest import numbers
 from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, FORM, IMAGE_TYPES, PART
 from service.errors import ERRORS, JSON, AxonError
 
@@ -113,7 +114,7 @@ def _digits(version: dict[str, Any]) -> dict[str, Any]:
 def _numbers(version: dict[str, Any]) -> dict[str, Any]:
     off = {"type": "boolean", "default": False}
     parameters = [
-        _query("model", {"type": "string", "default": DEFAULT_MODEL}, "who reads: cnn or rnn"),
+        _query("model", {"type": "string", "default": numbers.DEFAULT_MODEL}, "who reads lines"),
         version,
         _query("decimal", off, "looks for decimal points"),
         _query("minus", off, "looks for minus signs"),

@@ -4,21 +4,24 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 from starlette.requests import Request
 
 from service.doors import body, intake
 from service.doors.pictures import Pictures, Written
-from service.doors.rest.digits import DEFAULT_MODEL, FORM, IMAGE_TYPES, PART
+from service.doors.rest.digits import FORM, IMAGE_TYPES, PART
 from service.doors.rest.exchange import Answer, Parser, answer, flag, parse_query, reference, version
 from service.errors import JSON, InvalidInput, NotAnImage, UnusableInput
-from service.imaging.segment import Candidate, Mark
-from service.inference import spelling
+from service.imaging.strips import Box, Mark, bound_digits
 from service.inference.catalog import LoadedModel
 from service.inference.pipeline import Pipeline
-from service.inference.predictions import BLANK
+from service.inference.predictions import BLANK, NOT_A_DIGIT
+from service.inference.spelling import Character
 from service.settings import Settings
 
+DEFAULT_MODEL = "line"
 MOST_DIGITS = 20
+USUAL_ROWS = 1  # strips of a picture: what is expected of one before it is decoded
 
 _QUERY: Mapping[str, Parser] = {
     "model": str,
@@ -49,7 +52,7 @@ class Numbers:
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         question = self._ask(**parse_query(request, _QUERY))
         ahead_s = request.scope["state"].get(body.AHEAD, 0.0)
-        with question.reader.batcher.expect(spelling.USUAL_ROWS, deadline, ahead_s):
+        with question.reader.batcher.expect(USUAL_ROWS, deadline, ahead_s):
             written = await self._pictures.read_number(await self._picture(request, deadline), deadline)
         document = await self._spell(written, question, deadline)
         return answer(document | {"request_id": request.state.request_id})
@@ -57,7 +60,7 @@ class Numbers:
     def _ask(
         self, model: str = DEFAULT_MODEL, version: int | None = None, decimal: bool = False, minus: bool = False
     ) -> Question:
-        return Question(self._pipeline.reader(model, version), decimal, minus)
+        return Question(self._pipeline.line_reader(model, version), decimal, minus)
 
     async def _picture(self, request: Request, deadline: float) -> bytes:
         media_type = body.media_type_of(request.scope)
@@ -74,29 +77,30 @@ class Numbers:
 
     async def _spell(self, written: Written, question: Question, deadline: float) -> dict[str, Any]:
         """The whole answer but its id. Raises UnusableInput for too many digits, and what Batcher.submit raises."""
-        reader, lattice = question.reader, written.lattice
+        reader, writing = question.reader, written.writing
         self._pipeline.observe_stage(reader.name, "decode", written.decode_s)
         self._pipeline.observe_stage(reader.name, "segment", written.segment_s)
-        if not lattice.candidates:
+        if not writing.strips:
             timing = _timing(written, 0, 0, 0)
             return _document("", [], [], reader, timing) | {"accepted": False, "reason": BLANK}
-        considered = await self._pipeline.consider(lattice.images, reader, deadline)
+        result = await self._pipeline.read_lines(np.stack([strip.image for strip in writing.strips]), reader, deadline)
         began = time.perf_counter()
-        path = spelling.spell(lattice, considered.outputs)
-        if len(path) > MOST_DIGITS:
-            raise UnusableInput(f"a picture may have 1 to {MOST_DIGITS} digits, got about {len(path)}")
-        predictions = self._pipeline.tell(lattice.images[path], considered.outputs[path], reader, top_k=1)
-        candidates = [lattice.candidates[number] for number in path]
+        count = sum(map(len, result.lines))
+        if count > MOST_DIGITS:
+            raise UnusableInput(f"a picture may have 1 to {MOST_DIGITS} digits, got {count}")
         digits = [
-            _digit(prediction, candidate, written.reduced)
-            for prediction, candidate in zip(predictions, candidates, strict=True)
+            _digit(character, box, strip.line, written.reduced)
+            for strip, characters in zip(writing.strips, result.lines, strict=True)
+            for character, box in zip(
+                characters, bound_digits(strip, [character.middle for character in characters]), strict=False
+            )
         ]
         wanted = {".": question.decimal, "-": question.minus}
-        marks = [mark for mark in lattice.marks if wanted[mark.sign]]
-        timing = _timing(written, considered.queue_s, considered.compute_s, time.perf_counter() - began)
-        reason = next((digit["reason"] for digit in digits if digit["reason"]), None)
-        shown = [_mark(mark, written.reduced) for mark in marks]
-        text = _text([(digit["line"], digit["box"], str(digit["digit"])) for digit in digits], shown)
+        shown = [_mark(mark, written.reduced) for mark in writing.marks if wanted[mark.sign]]
+        timing = _timing(written, result.answer.queue_s, result.answer.compute_s, time.perf_counter() - began)
+        reason = next((digit["reason"] for digit in digits if digit["reason"]), None if digits else NOT_A_DIGIT)
+        signs = [character.sign for characters in result.lines for character in characters]
+        text = _text([(digit["line"], digit["box"], sign) for digit, sign in zip(digits, signs, strict=True)], shown)
         return _document(text, digits, shown, reader, timing) | {"accepted": reason is None, "reason": reason}
 
 
@@ -106,16 +110,22 @@ def _document(
     return {"text": text, "digits": digits, "marks": marks, "model": reference(reader), "timing_ms": timing}
 
 
-def _digit(prediction: dict[str, Any], candidate: Candidate, reduced: tuple[float, float]) -> dict[str, Any]:
-    kept = {key: prediction[key] for key in ("digit", "confidence", "accepted", "reason")}
-    return kept | {"box": _box(candidate.box, reduced), "line": candidate.line}
+def _digit(character: Character, box: Box, line: int, reduced: tuple[float, float]) -> dict[str, Any]:
+    return {
+        "digit": character.digit,
+        "confidence": character.confidence,
+        "accepted": character.reason is None,
+        "reason": character.reason,
+        "box": _box(box, reduced),
+        "line": line,
+    }
 
 
 def _mark(mark: Mark, reduced: tuple[float, float]) -> dict[str, Any]:
     return {"mark": mark.sign, "box": _box(mark.box, reduced), "line": mark.line}
 
 
-def _box(box: tuple[int, int, int, int], reduced: tuple[float, float]) -> list[int]:
+def _box(box: Box, reduced: tuple[float, float]) -> list[int]:
     """Left, top, width and height in pixels of the picture that was sent."""
     return [round(side * reduced[axis % 2]) for axis, side in enumerate(box)]
 
