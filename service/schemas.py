@@ -97,7 +97,7 @@ class NumberRequest(Shape):
 class WrittenDigit(Shape):
     """A digit of a number; `box` is left, top, width and height in pixels of the upright picture."""
 
-    digit: int | None = Field(description="the best guess, also where it is refused", examples=[9])
+    digit: int | None = Field(description="the best guess; null where it is no digit, `?` in the text", examples=[9])
     confidence: Probability = Field(description="calibrated probability of the best guess", examples=[0.9991])
     accepted: bool = Field(description="false where the reading was refused")
     reason: Reason | None = Field(description="why it was refused", examples=[None])
@@ -120,7 +120,6 @@ class NumberTiming(Shape):
     segment: float
     queue: float
     compute: float
-    spell: float
 
 
 class NumberAnswer(Shape):

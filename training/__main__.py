@@ -95,7 +95,9 @@ def evaluate_run(parsed: argparse.Namespace) -> None:
             )
             print(f"{parsed.subject} at {parsed.url}: {right:.2%} of {parsed.numbers:,} numbers, digits {how}")
         return
-    count, accuracy = evaluate.ask_server(parsed.url.rstrip("/"), parsed.subject, parsed.dataset, parsed.data)
+    count, accuracy = evaluate.ask_server(
+        parsed.url.rstrip("/"), parsed.subject, parsed.dataset, parsed.data, scanned=parsed.scanned
+    )
     print(f"{parsed.subject} at {parsed.url}: {accuracy:.2%} of {count:,} images")
 
 
@@ -187,6 +189,8 @@ def _add_ending_commands(commands: "argparse._SubParsersAction[argparse.Argument
     command.add_argument("--url", help="of a running server, such as http://localhost:3000")
     what = "with --url: so many numbers composed of mnist's test images, digits apart and touching, in place of digits"
     command.add_argument("--numbers", type=_positive, help=what)
+    what = "with --url: mnist's test images as JPEG, 4 to 10 times as large, on more paper, dark or light"
+    command.add_argument("--scanned", action="store_true", help=what)
     what = "with --url: the test images of mnist as arrays, or the small digits of sklearn as pictures"
     command.add_argument("--dataset", choices=DATASETS, default="mnist", help=what)
     _add_data_options(command)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from models import features
 from models.manifest import Evaluation, ReferenceDistribution, Rejection
-from training import calibration, data, latency, line, lines, numbers, strokes
+from training import calibration, data, latency, line, lines, numbers, scans, strokes
 from training.calibration import choose_rejection, fit_temperature, is_accepted, score
 from training.corruptions import FAMILIES, corrupt
 from training.data import Examples
@@ -34,6 +34,7 @@ DRAWN = 1000
 STRANGERS = 1000  # of each kind
 THINNED = 5  # every fifth test image is spoilt in each way
 HTTP_BATCH = 500  # 1.3 MB of JSON as arrays, an eighth of what a server takes; less as pictures
+SCANNED_BATCH = 100  # 1 MB of JPEG in base64
 PICTURE_SIDE = 160
 LINES = 2000
 SEED = 20_000
@@ -127,15 +128,19 @@ def read_rightly(graph: Graph, dataset: str, root: Path) -> Tensor:
     return read(graph, test.images).argmax(dim=1) == test.labels
 
 
-def ask_server(url: str, model: str, dataset: str, root: Path) -> tuple[int, float]:
+def ask_server(url: str, model: str, dataset: str, root: Path, *, scanned: bool = False) -> tuple[int, float]:
     """Reads a data set through a running server: how many images, and the share read rightly.
 
-    MNIST's test split is sent as arrays; all of scikit-learn's digits as pictures, which the server decodes and frames.
-    Raises DataError, and OSError when the server cannot be reached or refuses.
+    MNIST's test split is sent as arrays, or scanned; all of scikit-learn's digits as pictures, which the server decodes
+    and frames. Raises DataError, and OSError when the server cannot be reached or refuses.
     """
-    images, labels = small_pictures() if dataset == "sklearn" else _arrays(data.open_test(dataset, root))
-    starts = range(0, len(images), HTTP_BATCH)
-    digits = torch.cat([_digits_from(url, model, images[start : start + HTTP_BATCH]) for start in starts])
+    if dataset == "sklearn":
+        images, labels = small_pictures()
+    else:
+        test = data.open_test(dataset, root)
+        images, labels = _scanned(test) if scanned else _arrays(test)
+    most = SCANNED_BATCH if scanned else HTTP_BATCH
+    digits = torch.cat([_digits_from(url, model, images[at : at + most]) for at in range(0, len(images), most)])
     return len(labels), float((digits == labels).double().mean())
 
 
@@ -231,6 +236,11 @@ def reference(validation: Examples, logits: Tensor, temperature: float) -> dict[
 
 def _arrays(examples: Examples) -> tuple[list[Any], Tensor]:
     return examples.images.tolist(), examples.labels
+
+
+def _scanned(examples: Examples) -> tuple[list[Any], Tensor]:
+    pictures = scans.scan(examples.images.numpy(), SEED)
+    return [base64.b64encode(picture).decode() for picture in pictures], examples.labels
 
 
 def _picture(cells: NDArray[np.float64]) -> str:

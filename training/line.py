@@ -122,7 +122,9 @@ class Told(NamedTuple):
 def tell(logits: NDArray[np.float32], batch: Batch) -> Told:
     """Compares logits float32[N, T, 12] with what the lines say."""
     right, clearest, labels = [], [], []
-    for answers, best, said in zip(logits, ctc.best(logits), batch.digits.split(batch.lengths.tolist()), strict=True):
+    for answers, best, said in zip(
+        logits, ctc.best(logits), torch.split(batch.digits, batch.lengths.tolist()), strict=True
+    ):
         read = ctc.spell(best)
         right.append([seen.label for seen in read] == said.tolist())
         if len(read) == len(said):

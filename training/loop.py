@@ -161,7 +161,7 @@ def accuracy(network: nn.Module, examples: Examples, device: torch.device) -> fl
 
 
 def _record(recipe: Recipe, options: Options, fabric: Fabric, lessons: Lessons | None) -> RunRecord:
-    asked = recipe.model_dump(exclude={"network", "config"})
+    asked = recipe.model_dump(mode="json", exclude={"network", "config"})
     return RunRecord(
         name=recipe.name,
         network=recipe.network,

@@ -92,6 +92,19 @@ def photograph(ink: Picture, rng: np.random.Generator, side: int = 280, dark_pap
     return Image.fromarray(np.clip(photo, 0, 255).astype(np.uint8))
 
 
+def note(digits: Sequence[Picture], rng: np.random.Generator) -> Image.Image:
+    """Puts drawn digits, each uint8[S, S], close beside each other on paper: RGB."""
+    side = digits[0].shape[0]
+    step = round(0.62 * side)
+    ink = np.zeros((2 * side, step * len(digits) + side))
+    for place, digit in enumerate(digits):
+        cell = ink[side // 2 : side // 2 + side, place * step : place * step + side]
+        np.maximum(cell, digit, out=cell)
+    shade = shadow(rng, max(ink.shape))[: ink.shape[0], : ink.shape[1]]
+    levels = (215 + shade) * (1 - 0.8 * ink / 255) + rng.normal(0, 2, ink.shape)
+    return Image.fromarray(np.clip(levels, 0, 255).astype(np.uint8)).convert("RGB")
+
+
 def shadow(rng: np.random.Generator, side: int) -> Points:
     """Smooth unevenness of the light, about 20 grey levels from end to end: float64[side, side]."""
     coarse = Image.fromarray(rng.uniform(-12, 12, (3, 3)).astype(np.float32))
@@ -166,6 +179,8 @@ def main(folder: Path) -> None:
     three = photograph(draw(3, rng, size=280), rng, dark_paper=False)
     seven.quantize(64).save(folder / "seven.png", optimize=True)
     three.save(folder / "three.jpg", quality=90)
+    number = note([draw(digit, rng, size=112) for digit in (9, 0, 2, 1, 0)], rng)
+    number.quantize(32).save(folder / "number.png", optimize=True)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from PIL import Image
 
 from service.imaging.decode import SIGNATURES, Grey, decode
 from service.imaging.normalise import frame, normalise
-from service.imaging.strips import Writing, find_strips, reduced_by
+from service.imaging.segment import Writing, find_strips, reduced_by
 
 __all__ = ["Grey", "Writing", "decode", "find_strips", "frame", "normalise", "read_image", "reduced_by", "warm_up"]
 

@@ -13,6 +13,9 @@ TALL = 0.4  # of the usual height: a piece that may be a digit; less is a point,
 SHARED = 0.4  # of the lower one's height, by which two pieces on a line overlap
 BEFORE = 3  # pieces that say where a line goes on
 NEAR = 0.25  # of the line's height: how far above or below it a small piece may lie
+ABOVE = 0.3  # of the narrower one's width, by which two strokes of a character lie above each other
+ONE = 1.2  # of the usual height, that they have together at most
+MOST_JOINED = 500  # pieces: of more, none are joined, for each is compared with each
 
 
 class Line(NamedTuple):
@@ -33,6 +36,28 @@ def bound(labels: Labels, count: int) -> Boxes:
         np.minimum.at(boxes[:, axis], which, places)
         np.maximum.at(boxes[:, axis + 2], which, places + 1)
     return boxes
+
+
+def join_broken(boxes: Boxes) -> NDArray[np.intp]:
+    """Which pieces are strokes of one character: the first of them, for each, int[N].
+
+    Those lie above each other, and together are no higher than a character is.
+    """
+    count = len(boxes)
+    owners = np.arange(count)
+    if not 1 < count <= MOST_JOINED:
+        return owners
+    usual = usual_height(boxes[:, 2] - boxes[:, 0])
+    top, left, bottom, right = boxes.T
+    across = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
+    narrower = np.minimum((right - left)[:, None], right - left)
+    together = np.maximum(bottom[:, None], bottom) - np.minimum(top[:, None], top)
+    joined = (across > ABOVE * narrower) & (together <= ONE * usual)
+    while True:  # each takes the first of all that it is joined with
+        firsts = np.where(joined, owners, count).min(axis=1)
+        if (firsts == owners).all():
+            return owners
+        owners = firsts
 
 
 def find_lines(boxes: Boxes) -> list[Line]:

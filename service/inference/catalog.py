@@ -181,7 +181,7 @@ class Catalog:
 
 
 def kind_of(manifest: Manifest) -> Kind:
-    """What a model reads: a gate has one logit, a reader of digits one for each, a reader of lines many rows of them."""
+    """What a model reads: a gate has one logit, a reader of digits one for each, of lines many rows of them."""
     if len(manifest.output.shape) == 3:
         return "lines"
     return "gates" if manifest.output.shape[-1] == 1 else "digits"

@@ -1,6 +1,7 @@
 """What every door calls with validated arrays: core and post. Knows models and deadlines, neither HTTP nor JSON."""
 
 from functools import cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,11 +9,12 @@ from numpy.typing import NDArray
 
 from service.errors import UnknownModel
 from service.explaining import draw, occlude, read_steps
+from service.imaging.segment import Box, Strip, part
 from service.inference.batcher import Answer
 from service.inference.catalog import Catalog, Kind, LoadedModel
 from service.inference.engine import Outputs
 from service.inference.predictions import describe, refuse_several
-from service.inference.spelling import Character, spell
+from service.inference.spelling import Verdict, judge, pool, spell
 from service.telemetry import metrics
 from service.telemetry.quality import Quality
 
@@ -26,11 +28,20 @@ class DigitsResult(NamedTuple):
     answer: Answer
 
 
-class LinesResult(NamedTuple):
-    """The characters of each strip, and the batcher's answer with its times."""
+class WrittenDigit(NamedTuple):
+    """A character of a number: what it is taken for, on which line, and its box in pixels of the page."""
 
-    lines: list[list[Character]]
-    answer: Answer
+    verdict: Verdict
+    line: int
+    box: Box
+
+
+class NumberResult(NamedTuple):
+    """Digits line by line from left to right, and the seconds that they waited and took."""
+
+    digits: list[WrittenDigit]
+    queue_s: float
+    compute_s: float
 
 
 class Pipeline:
@@ -48,6 +59,10 @@ class Pipeline:
     def line_reader(self, name: str, version: int | None = None) -> LoadedModel:
         """A reader of lines. Raises as `reader` does."""
         return self._of_kind("lines", name, version)
+
+    def second_reader(self, name: str) -> LoadedModel | None:
+        """A reader of single digits, if it serves."""
+        return next((model for model in self.catalog.defaults() if model.name == name and model.kind == "digits"), None)
 
     def gate(self, gate: str) -> LoadedModel:
         """A gate by its short name, such as `xor`. Raises UnknownModel and NotReady."""
@@ -84,14 +99,28 @@ class Pipeline:
         self._quality_of(model).record(images, predictions)
         return predictions
 
-    async def read_lines(self, strips: NDArray[np.uint8], model: LoadedModel, deadline: float) -> LinesResult:
-        """Reads uint8[N, 32, 320], N >= 1. Raises what Batcher.submit raises."""
-        answer = await self.consider(strips, model, deadline)
+    async def read_number(
+        self, strips: list[Strip], model: LoadedModel, second: LoadedModel | None, deadline: float
+    ) -> NumberResult:
+        """Reads N >= 1 strips, and has a second reader look at digits that stand alone. Raises as `read` does."""
+        answers = [await self.consider(np.stack([strip.image for strip in strips]), model, deadline)]
+        characters = [spell(said, strips[0].image.shape[1]) for said in answers[0].outputs]
+        parts = [part(strip, [each.middle for each in line]) for strip, line in zip(strips, characters, strict=True)]
+        flat, places = list(chain(*characters)), list(chain(*parts))
+        alone = {place: image for place, (_, image) in enumerate(places) if image is not None}
+        if second and alone:
+            answers.append(await self.consider(np.stack(list(alone.values())), second, deadline))
+            for place, reading in zip(alone, answers[1].outputs, strict=True):
+                flat[place] = pool(flat[place], reading)
         rejection = model.bundle.manifest.rejection
-        least = rejection.min_confidence if rejection else 0.0
-        lines = [spell(answers, strips.shape[2], least) for answers in answer.outputs]
-        self._quality_of(model).count([character.counted() for line in lines for character in line])
-        return LinesResult(lines, answer)
+        verdicts = [judge(character, rejection.min_confidence if rejection else 0.0) for character in flat]
+        self._quality_of(model).count([verdict._asdict() for verdict in verdicts])
+        lines = [strip.line for strip, line in zip(strips, characters, strict=True) for _ in line]
+        return NumberResult(
+            [WrittenDigit(*each) for each in zip(verdicts, lines, (place.box for place in places), strict=True)],
+            sum(answer.queue_s for answer in answers),
+            sum(answer.compute_s for answer in answers),
+        )
 
     async def explain(
         self, images: NDArray[np.uint8], result: DigitsResult, model: LoadedModel, deadline: float

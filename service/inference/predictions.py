@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models import ctc
 from models.manifest import Manifest
 from service.inference.engine import Engine, Logits, Outputs, Rows
 
@@ -18,9 +17,6 @@ INK = 32  # of 255; an image without a brighter pixel has nothing to read
 BLANK, AMBIGUOUS, NOT_A_DIGIT, SEVERAL_DIGITS = REASONS = ("blank", "ambiguous", "not_a_digit", "several_digits")
 _VERDICTS = (None, *REASONS)  # by the number that a reading holds; 0 is accepted
 READING = np.dtype([("probabilities", np.float64, DIGITS), ("verdict", np.int8)])
-
-
-ANSWER = np.dtype([("label", np.int8), ("confidence", np.float32)])  # of two columns of a line; -1 is nothing
 
 
 def softmax(logits: Logits, temperature: float) -> NDArray[np.float64]:
@@ -72,12 +68,8 @@ class LineReader:
         self.any_thread = engine.any_thread
 
     def predict(self, rows: Rows) -> Outputs:
-        """Answers (dtype ANSWER) of uint8[N, 32, W], from left to right: [N, W // 2]."""
-        logits = self._engine.predict(rows)
-        answers = np.empty(logits.shape[:2], ANSWER)
-        answers["label"] = ctc.best(logits)
-        answers["confidence"] = softmax(logits, self._temperature).max(axis=-1)
-        return answers
+        """Calibrated probabilities of each class, from left to right: uint8[N, 32, W] -> float64[N, W // 2, 12]."""
+        return softmax(self._engine.predict(rows), self._temperature)
 
 
 class GateReader:
@@ -95,6 +87,11 @@ class GateReader:
 def refuse_several(readings: Outputs, are_several: NDArray[np.bool_]) -> None:
     """Refuses the readings of images that imaging saw several digits in, bool[N]. The readings are changed."""
     readings["verdict"][are_several] = _VERDICTS.index(SEVERAL_DIGITS)
+
+
+def verdict_of(reading: Outputs) -> str | None:
+    """Why one reading is refused; None where it is accepted."""
+    return _VERDICTS[int(reading["verdict"])]
 
 
 def describe(readings: Outputs, top_k: int) -> list[dict[str, Any]]:

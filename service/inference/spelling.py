@@ -1,23 +1,36 @@
-"""What a line reader's answers say of a strip: characters, how sure each is, and whether it should be believed."""
+"""What a line reader's answers say of a strip: characters, what each may be, and whether it should be believed."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from models import ctc
 from service.inference.engine import Outputs
-from service.inference.predictions import AMBIGUOUS, NOT_A_DIGIT
+from service.inference.predictions import AMBIGUOUS, DIGITS, NOT_A_DIGIT, verdict_of
+
+TINY = 1e-300  # of two readers that agree on nothing at all
+
+Beliefs = NDArray[np.float64]
 
 
 class Character(NamedTuple):
-    """One character of a strip; `middle` is the column that it was seen at. No digit where it is none."""
+    """One character of a strip: what it may be, float64[11], the last being no digit; and the column it was seen at.
+
+    `doubt` is why a second reader refuses it.
+    """
+
+    beliefs: Beliefs
+    middle: float
+    doubt: str | None = None
+
+
+class Verdict(NamedTuple):
+    """The best digit, None where it is none; its calibrated probability; and why it should not be believed."""
 
     digit: int | None
     confidence: float
     reason: str | None
-    middle: float
-
-    def counted(self) -> dict[str, Any]:
-        """As a prediction of a single digit, for the signals of quality."""
-        return {"digit": self.digit, "confidence": self.confidence, "reason": self.reason}
 
     @property
     def sign(self) -> str:
@@ -25,18 +38,34 @@ class Character(NamedTuple):
         return "?" if self.digit is None else str(self.digit)
 
 
-def spell(answers: Outputs, columns: int, least: float) -> list[Character]:
-    """The characters of a strip of so many columns, from its answers (dtype ANSWER) from left to right.
-
-    One that is less sure than `least` is ambiguous.
-    """
+def spell(answers: Outputs, columns: int) -> list[Character]:
+    """The characters of a strip of so many columns, from left to right, by probabilities float64[T, 12]."""
     step = columns / len(answers)
-    return [_character(seen, answers, step, least) for seen in ctc.spell(answers["label"])]
+    return [_character(seen, answers, step) for seen in ctc.spell(ctc.best(answers))]
 
 
-def _character(seen: ctc.Seen, answers: Outputs, step: float, least: float) -> Character:
-    confidence = float(answers["confidence"][seen.first : seen.last].max())
-    middle = (seen.first + seen.last) / 2 * step
-    if seen.label == ctc.NO_DIGIT:
-        return Character(None, confidence, NOT_A_DIGIT, middle)
-    return Character(seen.label, confidence, AMBIGUOUS if confidence < least else None, middle)
+def pool(character: Character, reading: Outputs) -> Character:
+    """What two readers think together, if the other one saw a single digit: the geometric mean of both (a logarithmic
+
+    opinion pool: Genest and Zidek, "Combining probability distributions", 1986).
+    """
+    none = character.beliefs[ctc.NO_DIGIT]
+    both = np.sqrt(character.beliefs[:DIGITS] * reading["probabilities"])
+    beliefs = np.append(both * ((1 - none) / max(both.sum(), TINY)), none)
+    return Character(beliefs, character.middle, verdict_of(reading))
+
+
+def judge(character: Character, least: float) -> Verdict:
+    """One that is less sure than `least` is ambiguous."""
+    best = int(character.beliefs.argmax())
+    confidence = float(character.beliefs[best])
+    if best == ctc.NO_DIGIT:
+        return Verdict(None, confidence, NOT_A_DIGIT)
+    return Verdict(best, confidence, AMBIGUOUS if confidence < least else character.doubt)
+
+
+def _character(seen: ctc.Seen, answers: Outputs, step: float) -> Character:
+    """Where it is clearest, as far as it is a character at all."""
+    said = answers[seen.first : seen.last]
+    clearest = said[said[:, seen.label].argmax(), : ctc.NO_DIGIT + 1]
+    return Character(clearest, (seen.first + seen.last) / 2 * step)

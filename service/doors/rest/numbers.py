@@ -1,10 +1,8 @@
 """POST /v1/numbers: a picture with several digits in, what is written in it out."""
 
-import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-import numpy as np
 from starlette.requests import Request
 
 from service.doors import body, intake
@@ -12,14 +10,14 @@ from service.doors.pictures import Pictures, Written
 from service.doors.rest.digits import FORM, IMAGE_TYPES, PART
 from service.doors.rest.exchange import Answer, Parser, answer, flag, parse_query, reference, version
 from service.errors import JSON, InvalidInput, NotAnImage, UnusableInput
-from service.imaging.strips import Box, Mark, bound_digits
+from service.imaging.segment import Box, Mark
 from service.inference.catalog import LoadedModel
-from service.inference.pipeline import Pipeline
+from service.inference.pipeline import Pipeline, WrittenDigit
 from service.inference.predictions import BLANK, NOT_A_DIGIT
-from service.inference.spelling import Character
 from service.settings import Settings
 
 DEFAULT_MODEL = "line"
+SECOND_READER = "cnn"  # looks at digits that stand alone
 MOST_DIGITS = 20
 USUAL_ROWS = 1  # strips of a picture: what is expected of one before it is decoded
 
@@ -35,6 +33,7 @@ class Question(NamedTuple):
     """What is asked about the picture."""
 
     reader: LoadedModel
+    second: LoadedModel | None
     decimal: bool
     minus: bool
 
@@ -60,7 +59,9 @@ class Numbers:
     def _ask(
         self, model: str = DEFAULT_MODEL, version: int | None = None, decimal: bool = False, minus: bool = False
     ) -> Question:
-        return Question(self._pipeline.line_reader(model, version), decimal, minus)
+        return Question(
+            self._pipeline.line_reader(model, version), self._pipeline.second_reader(SECOND_READER), decimal, minus
+        )
 
     async def _picture(self, request: Request, deadline: float) -> bytes:
         media_type = body.media_type_of(request.scope)
@@ -81,27 +82,19 @@ class Numbers:
         self._pipeline.observe_stage(reader.name, "decode", written.decode_s)
         self._pipeline.observe_stage(reader.name, "segment", written.segment_s)
         if not writing.strips:
-            timing = _timing(written, 0, 0, 0)
+            timing = _timing(written, 0, 0)
             return _document("", [], [], reader, timing) | {"accepted": False, "reason": BLANK}
-        result = await self._pipeline.read_lines(np.stack([strip.image for strip in writing.strips]), reader, deadline)
-        began = time.perf_counter()
-        count = sum(map(len, result.lines))
-        if count > MOST_DIGITS:
-            raise UnusableInput(f"a picture may have 1 to {MOST_DIGITS} digits, got {count}")
-        digits = [
-            _digit(character, box, strip.line, written.reduced)
-            for strip, characters in zip(writing.strips, result.lines, strict=True)
-            for character, box in zip(
-                characters, bound_digits(strip, [character.middle for character in characters]), strict=False
-            )
-        ]
+        result = await self._pipeline.read_number(writing.strips, reader, question.second, deadline)
+        if len(result.digits) > MOST_DIGITS:
+            raise UnusableInput(f"a picture may have 1 to {MOST_DIGITS} digits, got {len(result.digits)}")
+        digits = [_digit(written_digit, written.reduced) for written_digit in result.digits]
         wanted = {".": question.decimal, "-": question.minus}
-        shown = [_mark(mark, written.reduced) for mark in writing.marks if wanted[mark.sign]]
-        timing = _timing(written, result.answer.queue_s, result.answer.compute_s, time.perf_counter() - began)
+        marks = [_mark(mark, written.reduced) for mark in writing.marks if wanted[mark.sign]]
+        signs = [each.verdict.sign for each in result.digits]
+        text = _text([(digit["line"], digit["box"], sign) for digit, sign in zip(digits, signs, strict=True)], marks)
         reason = next((digit["reason"] for digit in digits if digit["reason"]), None if digits else NOT_A_DIGIT)
-        signs = [character.sign for characters in result.lines for character in characters]
-        text = _text([(digit["line"], digit["box"], sign) for digit, sign in zip(digits, signs, strict=True)], shown)
-        return _document(text, digits, shown, reader, timing) | {"accepted": reason is None, "reason": reason}
+        timing = _timing(written, result.queue_s, result.compute_s)
+        return _document(text, digits, marks, reader, timing) | {"accepted": reason is None, "reason": reason}
 
 
 def _document(
@@ -110,15 +103,10 @@ def _document(
     return {"text": text, "digits": digits, "marks": marks, "model": reference(reader), "timing_ms": timing}
 
 
-def _digit(character: Character, box: Box, line: int, reduced: tuple[float, float]) -> dict[str, Any]:
-    return {
-        "digit": character.digit,
-        "confidence": character.confidence,
-        "accepted": character.reason is None,
-        "reason": character.reason,
-        "box": _box(box, reduced),
-        "line": line,
-    }
+def _digit(written: WrittenDigit, reduced: tuple[float, float]) -> dict[str, Any]:
+    digit, confidence, reason = written.verdict
+    document = {"digit": digit, "confidence": confidence, "accepted": reason is None, "reason": reason}
+    return document | {"box": _box(written.box, reduced), "line": written.line}
 
 
 def _mark(mark: Mark, reduced: tuple[float, float]) -> dict[str, Any]:
@@ -138,12 +126,6 @@ def _text(digits: list[tuple[int, list[int], str]], marks: list[dict[str, Any]])
     return "\n".join("".join(sign for _, sign in sorted(lines[line])) for line in sorted(lines))
 
 
-def _timing(written: Written, queue_s: float, compute_s: float, spell_s: float) -> dict[str, float]:
-    stages = {
-        "decode": written.decode_s,
-        "segment": written.segment_s,
-        "queue": queue_s,
-        "compute": compute_s,
-        "spell": spell_s,
-    }
+def _timing(written: Written, queue_s: float, compute_s: float) -> dict[str, float]:
+    stages = {"decode": written.decode_s, "segment": written.segment_s, "queue": queue_s, "compute": compute_s}
     return {stage: round(seconds * 1e6) / 1e3 for stage, seconds in stages.items()}

@@ -16,10 +16,10 @@ from PIL import Image
 from service.errors import UnusableInput
 from service.imaging.components import Cells, Labels, label
 from service.imaging.decode import Grey, recognise
-from service.imaging.lines import Boxes, Line, bound, find_lines
-from service.imaging.locate import Levels
+from service.imaging.lines import Boxes, Line, bound, find_lines, join_broken
+from service.imaging.locate import Levels, span
 from service.imaging.marks import sort_small
-from service.imaging.normalise import BOX, SOLID, average_rows, whiten, widen
+from service.imaging.normalise import BOX, SOLID, average_rows, centre, crop, fit, whiten, widen
 from service.imaging.page import lift_page
 from service.imaging.rulings import find_rulings
 
@@ -38,15 +38,25 @@ Box = tuple[int, int, int, int]  # left, top, width and height
 class Strip(NamedTuple):
     """A stretch of line `line`: uint8[32, 320]. Its pixels are `scale` pixels of the page, from `left` and `top` on.
 
-    The line has been made level: on the page it falls by `slope` rows for each column.
+    The line has been made level: on the page it falls by `slope` rows for each column. `fine` is the same ink before it
+    was scaled down, float32[h, w], without the margins, of which `ratio` pixels are one of the strip's.
     """
 
     image: Grey
+    fine: Levels
     line: int
     left: float
     top: float
     scale: float
     slope: float
+    ratio: float
+
+
+class Part(NamedTuple):
+    """One digit of a strip: its box in pixels of the page, and, where it stands alone, its image uint8[28, 28]."""
+
+    box: Box
+    image: Grey | None
 
 
 class Mark(NamedTuple):
@@ -94,7 +104,10 @@ def find_strips(grey: Grey) -> Writing:
 
 
 def find_pieces(solid: Cells) -> tuple[Labels, Boxes, NDArray[np.intp]]:
-    """The pieces of ink without ruled lines, their boxes and sizes in pixels. Raises UnusableInput for a texture."""
+    """The pieces of ink without ruled lines, their boxes and sizes in pixels; broken characters are one piece.
+
+    Raises UnusableInput for a texture.
+    """
     runs = int((solid[:, 1:] > solid[:, :-1]).sum())
     if runs > MOST_RUNS:
         raise UnusableInput(
@@ -106,6 +119,10 @@ def find_pieces(solid: Cells) -> tuple[Labels, Boxes, NDArray[np.intp]]:
     if len(boxes) and rulings.any():
         labels = label(solid & ~rulings)
         boxes = bound(labels, int(labels.max()))
+    owners, numbers = np.unique(join_broken(boxes), return_inverse=True)
+    if len(owners) < len(boxes):
+        labels = np.concatenate([[0], numbers + 1])[labels]
+        boxes = bound(labels, len(owners))
     return labels, boxes, np.bincount(labels.ravel())[1:]
 
 
@@ -134,19 +151,24 @@ def cut(ink: Levels, labels: Labels, boxes: Boxes, line: Line, number: int) -> l
     is_mine = np.zeros(int(labels.max()) + 1, bool)
     is_mine[np.array(pieces) + 1] = True
     mine = np.where(near(is_mine[labels[place]]), ink[place], np.float32(0))
-    scaled, scale = scale_down(mine, line.height)
-    flat, slope, raised = level(scaled)
-    upper = round(middle_of(flat) - HEIGHT / 2)
+    factor = max(1, int(line.height // FINE))
+    fine, slope, raised = level(refine(mine, line.height, factor), line.height / factor)
+    scale = line.height / BOX
+    ratio = scale / factor  # fine pixels for each of a strip
+    ink = shrink(fine, ratio)
+    upper = round(middle_of(ink) - HEIGHT / 2)
     return [
         Strip(
-            image=lay(flat[:, first:last], -upper),
+            image=lay(ink[:, first:last], -upper),
+            fine=fine[:, round(first * ratio) : round(last * ratio)],
             line=number,
             left=left + (first - MARGIN) * scale,
-            top=top + (upper - raised + slope * (first - MARGIN)) * scale,
+            top=top - raised * factor + (upper + slope * (first - MARGIN)) * scale,
             scale=scale,
             slope=slope,
+            ratio=ratio,
         )
-        for first, last in stretches(flat)
+        for first, last in stretches(ink)
     ]
 
 
@@ -157,17 +179,15 @@ def near(cells: Cells) -> Cells:
     return np.asarray(tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:])
 
 
-def scale_down(ink: Levels, height: float) -> tuple[Levels, float]:
-    """Scales ink whose digits are `height` pixels high to digits of 20, and says by how much: float32[h, w], old / new.
+def refine(ink: Levels, height: float, factor: int) -> Levels:
+    """Ink whose digits are `height` pixels high, with `factor` pixels as one: as white and wide as a single digit's."""
+    return widen(whiten(blocks(ink, factor).mean(axis=(1, 3))), height / factor)
 
-    Each pixel is the mean of the area that it covers; thin strokes are widened, and ink is made white, as for a single
-    digit.
-    """
-    factor = max(1, int(height // FINE))
-    fine = widen(whiten(blocks(ink, factor).mean(axis=(1, 3))), height / factor)
-    scale = height / BOX
-    rows, columns = (max(1, round(side * factor / scale)) for side in fine.shape)
-    return average_rows(average_rows(fine, rows).T, columns).T, scale
+
+def shrink(ink: Levels, ratio: float) -> Levels:
+    """Scales ink down, each pixel the mean of the area that it covers: float32[H, W] -> float32[h, w]."""
+    rows, columns = (max(1, round(side / ratio)) for side in ink.shape)
+    return average_rows(average_rows(ink, rows).T, columns).T
 
 
 def blocks(cells: NDArray[Any], factor: int) -> NDArray[Any]:
@@ -177,22 +197,23 @@ def blocks(cells: NDArray[Any], factor: int) -> NDArray[Any]:
     return padded.reshape(rows, factor, columns, factor)
 
 
-def level(ink: Levels) -> tuple[Levels, float, float]:
+def level(ink: Levels, height: float) -> tuple[Levels, float, float]:
     """Moves the columns of a falling or rising line up or down: float32[h, w] -> float32[taller, w].
 
-    Also says by how many rows the line fell for each column, and by how many the first column was moved down.
+    Its digits are `height` pixels high; a short line stays as it is. Also says by how many rows the line fell for each
+    column, and by how many the first column was moved down.
     """
     rows, columns = np.nonzero(ink >= SOLID)
     width = ink.shape[1]
-    if width < LONG * BOX or not columns.size:
+    if width < LONG * height or not columns.size:
         return ink, 0.0, 0.0
     away = columns - columns.mean()
     slope = float(np.clip(away @ rows / (away @ away), -STEEPEST, STEEPEST))
     falls = np.rint(slope * np.arange(width)).astype(np.intp)
-    most = int(falls.max())
-    tall = np.pad(ink, ((most, most - int(falls.min())), (0, 0)))
-    height = ink.shape[0] + most - int(falls.min())
-    return np.take_along_axis(tall, np.arange(height)[:, None] + falls, axis=0), slope, float(most)
+    highest, reach = int(falls.min()), int(np.ptp(falls))
+    tall = np.pad(ink, ((reach, reach), (0, 0)))
+    rows = np.arange(ink.shape[0] + reach)
+    return np.take_along_axis(tall, rows[:, None] + falls - highest, axis=0), slope, float(reach + highest)
 
 
 def middle_of(ink: Levels) -> float:
@@ -239,15 +260,18 @@ def lay(ink: Levels, top: int) -> Grey:
     return strip
 
 
-def bound_digits(strip: Strip, middles: list[float]) -> list[Box]:
-    """The boxes of digits whose middles are at these columns of a strip, in pixels of the page.
-
-    Between two of them, the column with the least ink parts them.
-    """
+def part(strip: Strip, middles: list[float]) -> list[Part]:
+    """The digits whose middles are at these columns of a strip, parted where there is least ink between two."""
+    if not middles:
+        return []
     ink = strip.image.sum(axis=0, dtype=np.int64)
     cuts = [least(ink, round(left), round(right)) for left, right in pairwise(middles)]
+    is_clear = [True, *((strip.image[:, cut] < SOLID).all() for cut in cuts), True]
     edges = [0, *cuts, WIDTH]
-    return [bound_one(strip, first, last) for first, last in pairwise(edges)]
+    return [
+        Part(bound_part(strip, first, last), frame(strip, first, last) if before and behind else None)
+        for (first, last), (before, behind) in zip(pairwise(edges), pairwise(is_clear), strict=True)
+    ]
 
 
 def least(ink: NDArray[np.int64], first: int, last: int) -> int:
@@ -256,12 +280,19 @@ def least(ink: NDArray[np.int64], first: int, last: int) -> int:
     return first + int(lowest[len(lowest) // 2])
 
 
-def bound_one(strip: Strip, first: int, last: int) -> Box:
+def frame(strip: Strip, first: int, last: int) -> Grey | None:
+    """What stands between two columns, framed as a single digit is: uint8[28, 28]; None where there is nothing."""
+    left, right = (max(0, round((column - MARGIN) * strip.ratio)) for column in (first, last))
+    cropped = crop(strip.fine[:, left:right])
+    return None if cropped is None else centre(fit(cropped))
+
+
+def bound_part(strip: Strip, first: int, last: int) -> Box:
     """The box of the ink between two columns of a strip; all between them where there is none."""
     solid = strip.image[:, first:last] >= SOLID
-    rows, columns = np.flatnonzero(solid.any(axis=1)), np.flatnonzero(solid.any(axis=0))
-    top, bottom = (int(rows[0]), int(rows[-1]) + 1) if rows.size else (0, HEIGHT)
-    left, right = (int(columns[0]), int(columns[-1]) + 1) if columns.size else (0, max(1, last - first))
+    (top, bottom), (left, right) = (
+        span(solid, axis=axis) if solid.any() else (0, solid.shape[axis]) for axis in (0, 1)
+    )
     fall = strip.slope * (first + (left + right) / 2)
     corner = strip.left + (first + left) * strip.scale, strip.top + (top + fall) * strip.scale
     return (
