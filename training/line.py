@@ -42,7 +42,7 @@ class LineRecipe(Recipe):
 RECIPE = LineRecipe(
     name="line",
     network="crnn",
-    epochs=36,
+    epochs=34,
     lines=16_384,
     batch_size=64,
     optimizer="adamw",
@@ -51,7 +51,7 @@ RECIPE = LineRecipe(
     weight_decay=0.01,
     clip_norm=2.0,
     averaging=0.999,
-    floor=0.9,
+    floor=0.85,
 )
 
 

@@ -43,12 +43,12 @@ class Composition(BaseModel):
     slant: NonNegativeFloat = 0.3
     size: tuple[float, float] = (0.72, 1.2)
     jitter: int = Field(2, description="pixels that a digit lies above or below its line, and the line the middle")
-    illegible: Annotated[float, Field(ge=0, le=1)] = Field(0.03, description="share of digits that are none")
-    whole: Annotated[float, Field(ge=0, le=1)] = Field(0.1, description="share of batches as wide as they are served")
+    illegible: Annotated[float, Field(ge=0, le=1)] = Field(0.02, description="share of digits that are none")
+    whole: Annotated[float, Field(ge=0, le=1)] = Field(0.05, description="share of batches as wide as they are served")
     digits: Augmentation = Augmentation(
         rotation_degrees=6, shear=0.08, scale=0.07, shift_pixels=0, elastic_pixels=0.5
     )  # beside what the hand has done
-    soiling: Soiling = Soiling(often=0.3, paper=0.1, fade=0.4, grain=0.15, patch_pixels=1.5)
+    soiling: Soiling = Soiling(often=0.25, blur=0.6, paper=0.1, fade=0.4, grain=0.12, patch_pixels=1.5)
 
     @property
     def plain(self) -> "Composition":

@@ -9,6 +9,7 @@ from models import ctc
 from service.inference.engine import Outputs
 from service.inference.predictions import AMBIGUOUS, DIGITS, NOT_A_DIGIT, verdict_of
 
+MISSED = 0.02  # probability that what the second reader accepts is no digit
 TINY = 1e-300  # of two readers that agree on nothing at all
 
 Beliefs = NDArray[np.float64]
@@ -45,14 +46,15 @@ def spell(answers: Outputs, columns: int) -> list[Character]:
 
 
 def pool(character: Character, reading: Outputs) -> Character:
-    """What two readers think together, if the other one saw a single digit: the geometric mean of both (a logarithmic
+    """What two readers think together, if the other one saw a single digit: the geometric mean of both.
 
-    opinion pool: Genest and Zidek, "Combining probability distributions", 1986).
+    A logarithmic opinion pool (Genest and Zidek, "Combining probability distributions", 1986).
     """
-    none = character.beliefs[ctc.NO_DIGIT]
-    both = np.sqrt(character.beliefs[:DIGITS] * reading["probabilities"])
-    beliefs = np.append(both * ((1 - none) / max(both.sum(), TINY)), none)
-    return Character(beliefs, character.middle, verdict_of(reading))
+    doubt = verdict_of(reading)
+    none = character.beliefs[ctc.NO_DIGIT] if doubt else MISSED
+    other = np.append(reading["probabilities"] * (1 - none), none)
+    both = np.sqrt(character.beliefs * other)
+    return Character(both / max(both.sum(), TINY), character.middle, doubt)
 
 
 def judge(character: Character, least: float) -> Verdict:
