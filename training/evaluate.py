@@ -28,6 +28,7 @@ from training.data import Examples
 from training.export import CHUNK, Graph
 from training.line import Told
 from training.lines import Composition
+from training.options import TrainingError
 from training.strangers import KINDS, draw
 
 DRAWN = 1000
@@ -95,9 +96,14 @@ def examine(graph: Graph, served: nn.Module, dataset: str, root: Path) -> Findin
 
 
 def examine_lines(graph: Graph, composition: Composition, dataset: str, root: Path) -> LineFindings:
-    """Chooses on lines of the validation split, then measures on lines of the test split. Raises DataError."""
+    """Chooses on lines of the validation split, then measures on lines of the test split.
+
+    Raises DataError, and TrainingError for a reader that can read nothing.
+    """
     _, validation = data.open_training(dataset, root)
     told = read_lines(graph, validation, composition.plain)
+    if not len(told.labels):
+        raise TrainingError("of no validation line were as many characters read as it has; train the reader for longer")
     temperature = fit_temperature(told.logits, told.labels)
     sure = calibration.confidence(told.logits, temperature)
     test = data.open_test(dataset, root)

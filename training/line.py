@@ -130,7 +130,11 @@ def tell(logits: NDArray[np.float32], batch: Batch) -> Told:
         if len(read) == len(said):
             clearest += [answers[clearest_of(answers, seen)] for seen in read]
             labels.append(said)
-    return Told(torch.tensor(right), torch.from_numpy(np.array(clearest)), torch.cat(labels))
+    return Told(
+        torch.tensor(right),
+        torch.from_numpy(np.array(clearest, np.float32).reshape(-1, logits.shape[2])),
+        torch.cat([*labels, torch.empty(0, dtype=torch.int64)]),
+    )
 
 
 def clearest_of(answers: NDArray[np.float32], seen: ctc.Seen) -> int:

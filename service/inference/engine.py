@@ -57,8 +57,12 @@ def open_engine(bundle: Bundle, settings: Inference, threads: int) -> Engine:
 
 
 def precision_of(manifest: Manifest, settings: Inference) -> Precision:
-    """What a model computes in. A gate has nothing to gain from bfloat16, and its line would move (decision 12)."""
-    return settings.precision if manifest.input.dtype == "uint8" else "float32"
+    """What a model computes in: a reader of digits in what the settings say, all others in float32.
+
+    A gate has nothing to gain from bfloat16, and its line would move (decision 12); along a line of digits, what is
+    rounded is remembered, and logits move by 0.7.
+    """
+    return settings.precision if manifest.output.shape[1:] == (10,) else "float32"
 
 
 def on_gpu(settings: Inference) -> bool:

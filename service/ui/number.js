@@ -14,7 +14,7 @@ export class NumberPanel {
     this.host.querySelector("#text").textContent = text;
     this.host.querySelector("#digits").replaceChildren(...digits.map(chip));
     this.boxes.replaceChildren(...digits.map((digit) => frame(digit, pad)));
-    const refused = digits.filter((digit) => digit.accepted === false).map((digit) => digit.digit ?? "a blank");
+    const refused = digits.filter((digit) => digit.accepted === false).map((digit) => digit.digit ?? "what is no digit");
     this.say(digits.length === 0 ? "There is no digit to read." : refused.length ? `Doubtful: ${refused.join(", ")}.` : "");
   }
 

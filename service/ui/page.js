@@ -152,7 +152,7 @@ function complain(text) {
 
 const WORDS = {
   digit: ["Draw a digit", "A convolutional and a recurrent network read it while you draw."],
-  number: ["Write a number", "The digits are cut apart, and the convolutional network reads each."],
+  number: ["Write a number", "A network that was taught whole lines reads them, also where digits touch."],
 };
 
 function setMode(mode) {

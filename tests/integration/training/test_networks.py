@@ -18,7 +18,7 @@ from training import strokes
 from training.data import MEAN, STD
 from training.export import Graph, multiply_adds, quantise, to_onnx
 from training.gate import TRUTH
-from training.publish import golden_floats, golden_images
+from training.publish import golden_floats, golden_images, golden_lines
 from training.report import load_published
 from training.robustness import CORNERS
 
@@ -45,7 +45,7 @@ def served_twin(kind: str) -> tuple[torch.nn.Module, torch.nn.Module, np.ndarray
     network = build(kind, {}).eval()
     if kind in ("neuron", "two_layer"):
         return network, network, golden_floats()
-    return network, Served(network, MEAN, STD).eval(), golden_images()
+    return network, Served(network, MEAN, STD).eval(), golden_lines() if kind == "crnn" else golden_images()
 
 
 def test_a_new_process_computes_the_same_logits(tmp_path: Path) -> None:
@@ -64,8 +64,9 @@ def test_a_new_process_computes_the_same_logits(tmp_path: Path) -> None:
         assert f"{REPOSITORY}".encode() not in (tmp_path / f"{kind}.onnx").read_bytes()
 
 
-def test_the_served_graph_takes_any_number_of_rows() -> None:
-    _, served, inputs = served_twin("rnn")
+@pytest.mark.parametrize("kind", ["rnn", "crnn"])
+def test_the_served_graph_takes_any_number_of_rows(kind: str) -> None:
+    _, served, inputs = served_twin(kind)
     graph = Graph(to_onnx(served, "images", torch.from_numpy(inputs)))
     together = graph.read(inputs)
     alone = np.concatenate([graph.read(inputs[row : row + 1]) for row in range(len(inputs))])
@@ -98,7 +99,7 @@ def test_published_gates_compute_their_truth_tables(gate: str, published: Path) 
     assert np.abs(probabilities - TRUTH[gate]).max() < 0.01
 
 
-@pytest.mark.parametrize("name", [*(f"gate-{gate}" for gate in TRUTH), "cnn", "rnn"])
+@pytest.mark.parametrize("name", [*(f"gate-{gate}" for gate in TRUTH), "cnn", "rnn", "line"])
 def test_published_models_give_their_golden_logits(name: str, published: Path) -> None:
     repository = Repository(published)
     opened = repository.open(name)

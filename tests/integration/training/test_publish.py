@@ -9,11 +9,12 @@ from safetensors.numpy import load
 
 from models import bundle
 from models.bundle import BundleExists
+from models.repository import Repository
 from service.inference.catalog import check_golden
 from service.inference.onnx_engine import OnnxEngine
-from training import cnn, evaluate, gate, loop, report, rnn
+from training import cnn, evaluate, gate, line, loop, report, rnn, run
 from training.gate import recipe_for
-from training.options import Options
+from training.options import PUBLISHED, Options, TrainingError
 from training.publish import Refused, publish
 from training.recipe import Recipe
 from training.run import Run, RunError
@@ -79,6 +80,41 @@ def test_a_reader_is_published_whole(recipe: Recipe, repository: Path) -> None:
     assert (made.folder / "mistakes.png").exists()
     assert sum(map(len, read.files.values())) < 5_000_000
     assert str(repository).encode() not in b"".join(read.files.values())
+
+
+def train_line(repository: Path, **changes: object) -> Run:
+    """A run of one short epoch, whose weights are then those that are published."""
+    recipe = line.RECIPE.model_copy(update={"epochs": 1, "lines": 64, "batch_size": 16, "floor": 0.0} | changes)
+    made = line.main(options(repository), recipe)
+    run.write_whole(made.folder / run.WEIGHTS, Repository(PUBLISHED).open("line").files[bundle.WEIGHTS])
+    return made
+
+
+def test_a_line_reader_is_published_whole(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "LINES", 60)
+    made = train_line(repository)
+    published = publish_in(repository, made)
+    read = bundle.read(repository / "models" / "published" / "line" / "1")
+    assert read.manifest == published
+    assert published.output.shape == (-1, 160, 12)
+    assert (published.metrics.test.n, published.metrics.validation.n) == (60, 60)
+    assert 0.3 < published.metrics.test.accuracy <= 1
+    assert set(published.metrics.robustness) == {"lines_apart", "lines_touching", "strange_characters_refused"}
+    assert published.metrics.onnx_max_difference < 1e-3
+    assert 0 < published.rejection.min_confidence < 1
+    check_golden(OnnxEngine(read, threads=1), read)
+    assert {"card.md", "figures/answers.png", "figures/learning-curves.png"} < set(read.files)
+    assert f"test        n 60  accuracy {published.metrics.test.accuracy:.2%}" in report.describe_run(
+        made.folder, Path()
+    )
+
+
+def test_a_line_reader_that_reads_nothing_is_refused(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evaluate, "LINES", 20)
+    recipe = line.RECIPE.model_copy(update={"epochs": 1, "lines": 64, "batch_size": 16})
+    made = line.main(options(repository), recipe)
+    with pytest.raises(TrainingError, match="train the reader for longer"):
+        publish_in(repository, made)
 
 
 def test_a_run_is_evaluated_in_words_and_pictures_and_as_it_is_published(repository: Path) -> None:

@@ -75,7 +75,7 @@ def test_a_row_is_answered_alike_in_any_batch(
     batch = inputs(published_bundle, rows)
     together = engine.predict(batch)
     assert together.dtype == np.float32
-    assert together.shape == (rows, published_bundle.manifest.output.shape[-1])
+    assert together.shape == (rows, *published_bundle.manifest.output.shape[1:])
     alone = np.concatenate([engine.predict(batch[row : row + 1]) for row in range(min(rows, 8))])
     assert np.abs(together[:8] - alone).max() < tolerance
 

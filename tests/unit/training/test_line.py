@@ -99,7 +99,7 @@ def test_a_network_can_learn_a_few_lines_by_heart() -> None:
     network = build("crnn", {"stem": 8, "width": 16, "hidden": 24})
     optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
     costs = []
-    for _ in range(150):
+    for _ in range(400):
         loss = line.cost(batch, network(standardise(batch.lines)))
         optimizer.zero_grad()
         loss.backward()
