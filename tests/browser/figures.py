@@ -39,6 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver, serving(Path(folder) / "log") as server:
         browser = driver.chromium.launch(executable_path=program, args=ARGUMENTS)
         take_reading(browser, server)
+        take_number(browser, server)
         take_gates(browser, server)
         browser.close()
 
@@ -53,6 +54,17 @@ def take_reading(browser: Browser, server: Server) -> None:
             page = visit(context, server).page
             read_digit(page, digit)
             keep(page.screenshot(animations="disabled"), name)
+
+
+def take_number(browser: Browser, server: Server) -> None:
+    """Digits that touch, with their boxes."""
+    with browser.new_context(viewport=DESKTOP) as context:
+        page = visit(context, server).page
+        page.get_by_label("A number").check()
+        for place, digit in enumerate((9, 0, 2, 1, 0)):
+            draw_digit(page, digit, middle=0.5 + 0.36 * place, size=0.5)
+        expect(page.locator("#say")).to_contain_text("90210")  # said when all is on screen
+        keep(page.screenshot(animations="disabled"), "page-number.png")
 
 
 def take_gates(browser: Browser, server: Server) -> None:
