@@ -14,7 +14,7 @@ from service.inference.batcher import Answer
 from service.inference.catalog import Catalog, Kind, LoadedModel
 from service.inference.engine import Outputs
 from service.inference.predictions import describe, refuse_several
-from service.inference.spelling import Verdict, judge, pool, spell
+from service.inference.spelling import Verdict, judge, look_again, spell
 from service.telemetry import metrics
 from service.telemetry.quality import Quality
 
@@ -111,7 +111,7 @@ class Pipeline:
         if second and alone:
             answers.append(await self.consider(np.stack(list(alone.values())), second, deadline))
             for place, reading in zip(alone, answers[1].outputs, strict=True):
-                flat[place] = pool(flat[place], reading)
+                flat[place] = look_again(flat[place], reading)
         rejection = model.bundle.manifest.rejection
         verdicts = [judge(character, rejection.min_confidence if rejection else 0.0) for character in flat]
         self._quality_of(model).count([verdict._asdict() for verdict in verdicts])

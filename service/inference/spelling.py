@@ -7,10 +7,7 @@ from numpy.typing import NDArray
 
 from models import ctc
 from service.inference.engine import Outputs
-from service.inference.predictions import AMBIGUOUS, DIGITS, NOT_A_DIGIT, verdict_of
-
-MISSED = 0.02  # probability that what the second reader accepts is no digit
-TINY = 1e-300  # of two readers that agree on nothing at all
+from service.inference.predictions import AMBIGUOUS, NOT_A_DIGIT, verdict_of
 
 Beliefs = NDArray[np.float64]
 
@@ -45,25 +42,24 @@ def spell(answers: Outputs, columns: int) -> list[Character]:
     return [_character(seen, answers, step) for seen in ctc.spell(ctc.best(answers))]
 
 
-def pool(character: Character, reading: Outputs) -> Character:
-    """What two readers think together, if the other one saw a single digit: the geometric mean of both.
+def look_again(character: Character, reading: Outputs) -> Character:
+    """What a reader of single digits makes of a character that stands alone, for it knows those better.
 
-    A logarithmic opinion pool (Genest and Zidek, "Combining probability distributions", 1986).
+    No digit is only what neither of both takes for one.
     """
     doubt = verdict_of(reading)
-    none = character.beliefs[ctc.NO_DIGIT] if doubt else MISSED
-    other = np.append(reading["probabilities"] * (1 - none), none)
-    both = np.sqrt(character.beliefs * other)
-    return Character(both / max(both.sum(), TINY), character.middle, doubt)
+    if doubt and character.beliefs.argmax() == ctc.NO_DIGIT:
+        return character
+    return Character(np.append(reading["probabilities"], 0.0), character.middle, doubt)
 
 
 def judge(character: Character, least: float) -> Verdict:
-    """One that is less sure than `least` is ambiguous."""
+    """One that a second reader doubts, or that is less sure than `least`, is refused."""
     best = int(character.beliefs.argmax())
     confidence = float(character.beliefs[best])
     if best == ctc.NO_DIGIT:
         return Verdict(None, confidence, NOT_A_DIGIT)
-    return Verdict(best, confidence, AMBIGUOUS if confidence < least else character.doubt)
+    return Verdict(best, confidence, character.doubt or (AMBIGUOUS if confidence < least else None))
 
 
 def _character(seen: ctc.Seen, answers: Outputs, step: float) -> Character:

@@ -5,7 +5,7 @@ import pytest
 
 from models import ctc
 from service.inference.predictions import AMBIGUOUS, NOT_A_DIGIT, READING, REASONS, LineReader
-from service.inference.spelling import Character, judge, pool, spell
+from service.inference.spelling import judge, look_again, spell
 from tests import bundles
 
 STRIP = np.zeros((1, 32, 320), np.uint8)
@@ -51,33 +51,25 @@ def reading(probabilities: np.ndarray, reason: str | None = None) -> np.ndarray:
     return made[0]
 
 
-def test_a_second_reader_can_change_what_the_first_is_unsure_of() -> None:
-    [character] = spell(answers((4, 0.5)), columns=2)
-    other = np.full(10, 0.001)
-    other[9] = 0.991
-    both = judge(pool(character, reading(other)), least=0)
-    assert both.digit == 9
-    assert 0.5 < both.confidence < 0.991
-
-
-def test_two_readers_who_agree_are_as_sure_as_both() -> None:
-    [character] = spell(answers((4, 0.978)), columns=2)
-    other = np.full(10, 0.002)
-    other[4] = 0.982
-    both = judge(pool(character, reading(other)), least=0)
-    assert both == (4, pytest.approx(0.98, abs=0.01), None)
+def test_who_knows_single_digits_decides_what_stands_alone() -> None:
+    [character] = spell(answers((4, 0.9)), columns=2)
+    other = np.full(10, 0.01)
+    other[9] = 0.91
+    assert judge(look_again(character, reading(other)), least=0) == (9, pytest.approx(0.91), None)
 
 
 def test_what_a_second_reader_refuses_is_refused() -> None:
     [character] = spell(answers((4, 0.9)), columns=2)
-    assert judge(pool(character, reading(np.full(10, 0.1), NOT_A_DIGIT)), least=0).reason == NOT_A_DIGIT
+    assert judge(look_again(character, reading(np.full(10, 0.1), NOT_A_DIGIT)), least=0).reason == NOT_A_DIGIT
 
 
-def test_readers_who_agree_on_nothing_are_unsure() -> None:
-    beliefs, other = np.zeros(11), np.zeros(10)
-    beliefs[4] = other[9] = 1
-    verdict = judge(pool(Character(beliefs, 0.0), reading(other)), least=0.5)
-    assert verdict.reason == AMBIGUOUS
+def test_no_digit_is_what_neither_takes_for_one() -> None:
+    [character] = spell(answers((ctc.NO_DIGIT, 0.9)), columns=2)
+    other = np.full(10, 0.01)
+    other[9] = 0.91
+    assert judge(look_again(character, reading(other)), least=0) == (9, pytest.approx(0.91), None)
+    refused = judge(look_again(character, reading(other, NOT_A_DIGIT)), least=0)
+    assert (refused.digit, refused.reason) == (None, NOT_A_DIGIT)
 
 
 def test_a_line_reader_answers_calibrated_probabilities() -> None:
