@@ -180,7 +180,7 @@ def test_an_opened_file_that_only_the_server_can_decode(guest: Visit, tmp_path: 
 def test_the_camera_takes_a_picture(guest: Visit) -> None:
     guest.page.locator("#shoot").click()
     expect(guest.page.locator("#shoot")).to_have_text("Take picture")
-    guest.page.wait_for_function("document.getElementById('camera').videoWidth > 0")
+    expect(guest.page.locator("#camera")).not_to_have_js_property("videoWidth", 0)
     with guest.page.expect_response(re.compile("v1/digits")) as answer:
         guest.page.locator("#shoot").click()
     assert answer.value.request.headers["content-type"] == "image/jpeg"

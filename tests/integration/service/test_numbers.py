@@ -204,8 +204,8 @@ def test_bad_requests_get_the_one_error_shape(server: Server, request_: dict, st
 @pytest.mark.timeout(600)
 def test_composed_numbers_of_the_test_split_are_read(server: Server, mnist: Path) -> None:
     command = [sys.executable, "-m", "training", "evaluate", "line", "--url", server.url, "--data", str(mnist)]
-    done = subprocess.run([*command, "--numbers", "200"], cwd=REPOSITORY, capture_output=True, text=True, timeout=500)
+    done = subprocess.run([*command, "--numbers", "400"], cwd=REPOSITORY, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stderr
-    apart, touching = (float(share) for share in re.findall(r"([\d.]+)% of 200 numbers", done.stdout))
+    apart, touching = (float(share) for share in re.findall(r"([\d.]+)% of 400 numbers", done.stdout))
     assert apart >= APART
     assert touching >= TOUCHING
