@@ -3,6 +3,7 @@
 import { element, say } from "./dom.js";
 
 const NAMES = { cnn: "CNN", rnn: "RNN" };
+const NOTHING = { digit: null, top: [], accepted: true };
 
 // The reason of a refusal, as a sentence.
 export function excuse({ reason, digit, top }) {
@@ -46,17 +47,17 @@ export class Duel {
 
   // Why there is no prediction.
   fail(model, message) {
-    this.show(model, { digit: null, top: [], accepted: true });
+    this.show(model, NOTHING);
     this.#say(model, message);
   }
 
   empty() {
-    for (const model in NAMES) this.show(model, { digit: null, top: [], accepted: true });
+    for (const model in NAMES) this.show(model, NOTHING);
   }
 
   // For who does not see the bars.
   spoken() {
-    return Object.entries(this.#last).filter(([, last]) => last.top.length || !last.accepted).map(([model, last]) =>
+    return Object.entries(this.#last).filter(([, last]) => last !== NOTHING).map(([model, last]) =>
       `${NAMES[model]}: ${last.accepted ? `${last.digit}, ${percent(last.confidence)}.` : excuse(last)}`).join(" ");
   }
 

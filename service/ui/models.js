@@ -30,8 +30,11 @@ function facts(manifest) {
   if (!manifest) return ["–", "–", "–", "–"].map((text) => cell(text));
   const { network, metrics, cost } = manifest;
   const { test } = metrics;
-  const accuracy = test ? `${(100 * test.accuracy).toFixed(2)} % of ${test.n.toLocaleString("en")}` : "truth table";
+  const accuracy = test ? share(test, network.kind === "crnn" ? " lines" : "") : "truth table";
   const parameters = network.parameters.toLocaleString("en");
   return [cell(network.kind.replaceAll("_", "-")), cell(parameters, "n"), cell(accuracy, "n"),
     cell(`${cost.us_per_input.toFixed(0)} µs`, "n")];
 }
+
+// A line is right where all of it is.
+const share = ({ accuracy, n }, of) => `${(100 * accuracy).toFixed(2)} % of ${n.toLocaleString("en")}${of}`;

@@ -14,8 +14,7 @@ export class NumberPanel {
     this.host.querySelector("#text").textContent = text;
     this.host.querySelector("#digits").replaceChildren(...digits.map(chip));
     this.boxes.replaceChildren(...digits.map((digit) => frame(digit, pad)));
-    const refused = digits.filter((digit) => digit.accepted === false).map((digit) => digit.digit ?? "what is no digit");
-    this.say(digits.length === 0 ? "There is no digit to read." : refused.length ? `Doubtful: ${refused.join(", ")}.` : "");
+    this.say(digits.length ? doubts(digits) : "There is no digit to read.");
   }
 
   fail({ message, status }) {
@@ -29,7 +28,7 @@ export class NumberPanel {
   }
 
   spoken() {
-    return this.host.querySelector(".sentence").textContent || this.host.querySelector("#text").textContent;
+    return ["#text", ".sentence"].map((part) => this.host.querySelector(part).textContent).join(" ");
   }
 
   say(text) {
@@ -37,15 +36,25 @@ export class NumberPanel {
   }
 }
 
-function chip(digit) {
-  const doubt = digit.accepted === false ? { className: "refused", title: excuse(digit) } : {};
-  return element("li", doubt, element("b", {}, digit.digit ?? "?"), element("span", {}, percent(digit.confidence)));
+function doubts(digits) {
+  const refused = digits.filter((each) => !each.accepted).map((each) => each.digit);
+  const unsure = refused.filter((digit) => digit !== null).join(", ");
+  const words = unsure ? [`Doubtful: ${unsure}.`] : [];
+  if (refused.includes(null)) words.push("Where it says ?, there is no digit.");
+  return words.join(" ");
+}
+
+function chip(said) {
+  const { digit, accepted, confidence } = said;
+  const doubt = accepted ? {} : { className: "refused", title: excuse(said) };
+  const sure = digit === null ? "no digit" : percent(confidence);
+  return element("li", doubt, element("b", {}, digit ?? "?"), element("span", {}, sure));
 }
 
 function frame({ box: [x, y, width, height], accepted }, pad) {
   const [left, top, across, down] = pad.frame();
   const [wide, tall] = pad.size;
-  const made = element("i", { className: accepted === false ? "refused" : "" });
+  const made = element("i", { className: accepted ? "" : "refused" });
   Object.assign(made.style, {
     left: `${100 * (left + (x / wide) * across)}%`,
     top: `${100 * (top + (y / tall) * down)}%`,

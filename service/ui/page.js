@@ -25,7 +25,7 @@ const pad = new Pad(byId("pad"), onDrawing);
 const camera = acceptPictures(onPicture, complain);
 const readers = Object.fromEntries(MODELS.map((model) => [model, new Latest((question) => read(model, question),
   (answer, question) => showDigit(model, answer, question), (failure) => showFailure(model, failure))]));
-const numbers = new Latest(readNumber, showNumber, showNumberFailure);
+const numbers = new Latest((question) => post("v1/numbers", question), showNumber, showNumberFailure);
 let noNumbers = null; // the failure of a server without that route: it is not asked again
 
 let file = null; // the picture on the paper, where there is one
@@ -40,7 +40,7 @@ function onDrawing() {
   if (pad.isEmpty) return forget();
   insight.fade(true);
   put(false);
-  resting = setTimeout(() => put(true), REST_MS);
+  if (pad.mode === "digit") resting = setTimeout(() => put(true), REST_MS);
 }
 
 async function onPicture(picture) {
@@ -70,10 +70,11 @@ function body(picture) {
   return () => (made ??= Uint8Array.from(atob(pad.png()), (letter) => letter.charCodeAt(0)));
 }
 
+const route = () => address(pad.mode === "number" ? "v1/numbers" : "v1/digits");
+
 function showLine(type) {
-  const url = address(pad.mode === "number" ? "v1/numbers" : "v1/digits");
-  if (file) curl.file(url, file.name, type);
-  else curl.drawing(url, pad.png());
+  if (file) curl.file(route(), file.name, type);
+  else curl.drawing(route(), pad.png());
 }
 
 function forget() {
@@ -83,7 +84,7 @@ function forget() {
   number.empty();
   byId("hint").textContent = "Draw here, or drop a picture";
   byId("pace").textContent = "The answer comes while you draw.";
-  curl.file(address("v1/digits"), "digit.png", "image/png");
+  curl.file(route(), `${pad.mode}.png`, "image/png");
 }
 
 function post(path, { body, type }) {
@@ -92,10 +93,6 @@ function post(path, { body, type }) {
 
 function read(model, question) {
   return post(`v1/digits?model=${model}&top_k=10&explain=${question.isExplained}`, question);
-}
-
-function readNumber(question) {
-  return post("v1/numbers", question);
 }
 
 // Cleared while the answer was on its way.

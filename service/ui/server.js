@@ -8,14 +8,14 @@ const AGAIN_MS = 1000;
 export const address = (path) => new URL(path, ROOT).href;
 
 // A failure with a message for people. `status` is 0 where there was no answer at all.
-export class Failure extends Error {
+class Failure extends Error {
   constructor(message, status) {
     super(message);
     this.status = status;
   }
 }
 
-export const sentence = (text) => {
+const sentence = (text) => {
   const whole = text.charAt(0).toUpperCase() + text.slice(1);
   return /[.!?]$/.test(whole) ? whole : whole + ".";
 };

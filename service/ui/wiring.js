@@ -67,7 +67,7 @@ export class Wiring {
   #inputs(inputs) {
     inputs.forEach((level, place) => {
       this.#dot(LEFT, INPUTS_Y[place], 17, level);
-      this.#text(LEFT, INPUTS_Y[place] + 5, "AB"[place], level ? "name on" : "name");
+      this.#text(LEFT, INPUTS_Y[place] + 5, "AB"[place], level ? "on" : "");
     });
   }
 
@@ -90,7 +90,7 @@ export class Wiring {
     return dot;
   }
 
-  #text(x, y, text, kind = "weight") {
+  #text(x, y, text, kind = "") {
     this.svg.append(element("text", { x, y, class: kind, "text-anchor": "middle" }, text));
   }
 }

@@ -38,19 +38,31 @@ def test_the_drawing_tells_the_sum(guest: Visit) -> None:
     expect(guest.page.locator("#wiring line")).to_have_count(24)
 
 
+def strengths(guest: Visit) -> np.ndarray:
+    """How strong the colour of the plot is, 0 to 255: int[41, 41]."""
+    return guest.pixels("#surface")[..., 3].astype(int)
+
+
 def test_the_surface_is_up_where_b_is(guest: Visit) -> None:
     """AND fires at the top right alone; the plot goes from -0.5 to 1.5 in 41 pixels."""
     guest.page.get_by_role("radio", name="AND", exact=True).check()
     expect(guest.page.locator("#surface")).to_have_attribute("aria-label", re.compile("AND.*A 1 and B 1$"))
-    read = "(it) => [...it.getContext('2d').getImageData(0, 0, 41, 41).data].filter((_, place) => place % 4 === 3)"
-    strength = np.array(guest.page.locator("#surface").evaluate(read)).reshape(41, 41)
+    strength = strengths(guest)
     assert strength[0, 40] == 255
     assert max(strength[40, 40], strength[0, 0], strength[40, 0]) <= 2
+
+
+def test_the_surface_of_xor_is_up_on_one_diagonal(guest: Visit) -> None:
+    guest.page.get_by_role("radio", name="XOR", exact=True).check()
+    expect(guest.page.locator("#surface")).to_have_attribute("aria-label", re.compile("A 0 and B 1; A 1 and B 0$"))
+    strength = strengths(guest)[[10, 10, 30, 30], [10, 30, 10, 30]]  # the corners, B upwards
+    assert strength[[0, 3]].min() > 250
+    assert strength[[1, 2]].max() < 5
 
 
 def test_models_are_listed_with_accuracy(guest: Visit) -> None:
     rows = guest.page.locator("#listing tbody tr")
     expect(rows.filter(has_text=re.compile(r"^(cnn|rnn)/"))).to_have_count(2)
     expect(rows.filter(has_text="cnn/")).to_contain_text("of 10,000")
-    expect(rows.filter(has_text="line/")).to_contain_text("of 2,000")
+    expect(rows.filter(has_text="line/")).to_contain_text("of 2,000 lines")
     expect(rows.filter(has_text="ready")).to_have_count(len(Repository(REPOSITORY / "models" / "published").names()))

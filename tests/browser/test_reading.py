@@ -3,13 +3,14 @@ import re
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from tests.browser.hand import NO_DIGIT, draw_digit, draw_letter_a, draw_stroke
+from tests.browser.hand import NO_DIGIT, SCRIBBLES, draw_curves, draw_digit, draw_stroke, draw_with_pen
 from tests.browser.visits import Visit
 from tests.servers import REPOSITORY
 
@@ -76,13 +77,27 @@ def test_probabilities_move_while_the_pen_is_down(guest: Visit) -> None:
     guest.page.mouse.up()
 
 
+def draw_again(page: Page, digit: int) -> None:
+    page.locator("#clear").click()
+    draw_digit(page, digit)
+    expect_digit(page, digit)
+
+
+def test_a_pen_writes_as_wide_as_it_is_pressed(guest: Visit) -> None:
+    inks = []
+    for force in (0.2, 0.9):
+        guest.page.locator("#clear").click()
+        draw_with_pen(guest.page, [(0.5, 0.2 + 0.03 * step) for step in range(21)], force)
+        expect_digit(guest.page, 1)
+        inks.append(guest.pixels("#pad")[..., 3].sum(dtype=int))
+    assert inks[1] > 1.5 * inks[0]
+
+
 def pace(page: Page, digits: Sequence[int]) -> float:
     """The median over the strokes of some digits, milliseconds."""
     page.evaluate("window.paces.length = 0")
     for digit in digits:
-        page.locator("#clear").click()
-        draw_digit(page, digit)
-        expect_digit(page, digit)
+        draw_again(page, digit)
     paces = page.evaluate("window.paces")
     assert len(paces) > 10 * len(digits)
     return float(np.median(paces))
@@ -115,21 +130,26 @@ def test_at_most_one_question_for_each_model_is_under_way(guest: Visit) -> None:
 def test_what_the_model_saw_is_shown(guest: Visit) -> None:
     draw_digit(guest.page, 7)
     expect_digit(guest.page, 7)
-    canvas = guest.page.locator("#seen canvas")
-    expect(canvas).to_be_visible()
+    expect(guest.page.locator("#seen canvas")).to_be_visible()
     expect(guest.page.locator("#insight")).not_to_have_class(re.compile("stale"))
-    levels = canvas.evaluate("(it) => [...it.getContext('2d').getImageData(0, 0, 28, 28).data]")
-    image = np.array(levels).reshape(28, 28, 4)[..., 0]
+    image = guest.pixels("#seen canvas")[..., 0]
+    assert image.shape == (28, 28)
     rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
     assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20  # MNIST's box
     assert image.max() > 200
 
 
-def test_a_scribble_is_refused_in_a_sentence(guest: Visit) -> None:
-    draw_letter_a(guest.page)
-    refused = guest.page.locator(".verdict.refused")
-    expect(refused.first).to_be_visible()
-    expect(guest.page.locator("#duel > .sentence:visible").first).to_contain_text(re.compile(r"(CNN|RNN): .+\.$"))
+@pytest.mark.parametrize("scribble", SCRIBBLES)
+def test_a_scribble_is_refused_by_both_in_a_sentence(guest: Visit, scribble: str) -> None:
+    draw_curves(guest.page, SCRIBBLES[scribble])
+    expect(guest.page.locator(".verdict.refused")).to_have_count(2)
+    for model in MODELS:
+        refusal = guest.page.locator(f"#duel > .sentence.{model}")
+        expect(refusal).to_have_text(re.compile(rf"^{model.upper()}: This is not a digit; \d would only be a guess\.$"))
+    expect(guest.page.locator("#say")).to_contain_text("RNN: This is not a digit")  # to who does not see it
+    draw_again(guest.page, 3)
+    expect(guest.page.locator(".verdict.refused")).to_have_count(0)
+    expect(guest.page.locator("#duel > .sentence:visible")).to_have_count(0)
 
 
 def test_clearing_and_undoing(guest: Visit) -> None:
@@ -147,6 +167,25 @@ def test_the_example_draws_what_is_read(guest: Visit) -> None:
     guest.page.locator("#example").click()
     expect(guest.page.locator(".verdict.cnn:not(.refused) .digit")).to_have_text(re.compile(r"\d"))
     expect(guest.page.locator("#seen")).to_be_visible()
+
+
+def test_a_dropped_number_is_read_and_framed(guest: Visit) -> None:
+    """The picture is narrower than the paper, and lies in the middle; boxes are in its own pixels."""
+    guest.page.get_by_label("A number").check()
+    path = REPOSITORY / "examples" / "number.png"
+    with guest.page.expect_response(re.compile("v1/numbers$")) as answer:
+        drop(guest.page, path, "image/png")
+    expect(guest.page.locator("#text")).to_have_text("90210")
+    paper = guest.page.locator("#pad").bounding_box()
+    assert paper is not None
+    with Image.open(path) as picture:
+        scale = min(paper["width"] / picture.width, paper["height"] / picture.height)
+        left = paper["x"] + (paper["width"] - scale * picture.width) / 2
+        top = paper["y"] + (paper["height"] - scale * picture.height) / 2
+    for digit, box in zip(answer.value.json()["digits"], guest.boxes(), strict=True):
+        x, y, width, height = digit["box"]
+        framed = [box["x"] - left, box["y"] - top, box["width"], box["height"]]
+        assert framed == pytest.approx([scale * x, scale * y, scale * width, scale * height], abs=2)
 
 
 @pytest.mark.parametrize(("sample", "kind", "digit"), [("seven.png", "image/png", 7), ("three.jpg", "image/jpeg", 3)])
@@ -184,15 +223,46 @@ def test_the_camera_takes_a_picture(guest: Visit) -> None:
     with guest.page.expect_response(re.compile("v1/digits")) as answer:
         guest.page.locator("#shoot").click()
     assert answer.value.request.headers["content-type"] == "image/jpeg"
+    assert answer.value.status == 200
     expect(guest.page.locator("#camera")).to_be_hidden()
+    expect(guest.page.locator("#shoot")).to_have_text("Camera")
+    expect(guest.page.locator("#say")).to_have_text(re.compile("CNN: .+ RNN: .+"))
+    expect(guest.page.locator(".curl[data-for=read]")).to_contain_text("@camera.jpg")
+
+
+def ask_from_a_shell(page: Page, part: str) -> Any:
+    """What the line answers that the button of a part copies, in the folder of the examples."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.locator(f".curl[data-for={part}] button")
+    button.click()
+    expect(button).to_have_text("Copied")
+    line = page.evaluate("navigator.clipboard.readText()")
+    folder = REPOSITORY / "examples"
+    done = subprocess.run(["sh", "-c", line], cwd=folder, capture_output=True, timeout=30, check=True)
+    return json.loads(done.stdout)
 
 
 def test_the_curl_line_reads_what_is_on_screen(guest: Visit) -> None:
-    guest.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     draw_digit(guest.page, 5)
     expect_digit(guest.page, 5)
-    guest.page.get_by_role("button", name="Copy").first.click()
-    expect(guest.page.get_by_role("button", name="Copied")).to_be_visible()
-    line = guest.page.evaluate("navigator.clipboard.readText()")
-    done = subprocess.run(["sh", "-c", line], capture_output=True, timeout=30, check=True)
-    assert json.loads(done.stdout)["predictions"][0]["digit"] == 5
+    assert ask_from_a_shell(guest.page, "read")["predictions"][0]["digit"] == 5
+    drop(guest.page, REPOSITORY / "examples" / "three.jpg", "image/jpeg")
+    expect_digit(guest.page, 3)
+    assert ask_from_a_shell(guest.page, "read")["predictions"][0]["digit"] == 3
+
+
+def test_the_curl_line_reads_numbers(guest: Visit) -> None:
+    line = guest.page.locator(".curl[data-for=read]")
+    guest.page.get_by_label("A number").check()
+    expect(line).to_contain_text("/v1/numbers'")
+    expect(line).to_contain_text("@number.png")
+    for digit, middle in ((4, 0.6), (2, 1.2)):
+        draw_digit(guest.page, digit, middle=middle, size=0.5)
+    expect(guest.page.locator("#text")).to_have_text("42")
+    assert ask_from_a_shell(guest.page, "read")["text"] == "42"
+
+
+def test_the_curl_line_asks_the_gate(guest: Visit) -> None:
+    guest.page.locator("#b").click()
+    expect(guest.page.locator("#lamp b")).to_have_text("1")
+    assert ask_from_a_shell(guest.page, "gates")["outputs"][0]["output"] == 1

@@ -71,14 +71,24 @@ def as_missing(route: Route) -> None:
     route.fulfill(status=404, json={"error": "there is nothing here", "code": "unknown_route"})
 
 
-def test_a_server_that_reads_no_numbers_is_asked_once(context: BrowserContext, server: Server) -> None:
-    guest = visit(context, server)
+def test_a_server_that_reads_no_numbers_is_asked_once(guest: Visit) -> None:
     asked: list[str] = []
     guest.page.on("request", lambda request: "numbers" in request.url and asked.append(request.url))
-    guest.page.route("**/v1/numbers*", as_missing)
+    guest.page.route("**/v1/numbers", as_missing)  # no query: the server chooses the model
     guest.page.get_by_label("A number").check()
     draw_digit(guest.page, 2, middle=0.5, size=0.4)
     expect(guest.page.locator("#number .sentence")).to_contain_text("does not read numbers")
     draw_digit(guest.page, 3, middle=1.5, size=0.4)
     expect(guest.page.locator("#number .sentence")).to_contain_text("does not read numbers")
     assert len(asked) <= 2  # one more may have waited for the first answer
+    guest.forgive_refusals()
+
+
+@pytest.mark.parametrize("media", ["undefined", "{ getUserMedia: () => Promise.reject(new Error()) }"])
+def test_a_browser_without_a_camera(guest: Visit, media: str) -> None:
+    guest.page.evaluate(f"Object.defineProperty(navigator, 'mediaDevices', {{ value: {media} }})")
+    guest.page.locator("#shoot").click()
+    expect(guest.page.locator("#trouble")).to_have_text(SENTENCE)
+    expect(guest.page.locator("#camera")).to_be_hidden()
+    draw_digit(guest.page, 4)
+    expect(guest.page.locator("#trouble")).to_be_hidden()

@@ -1,8 +1,13 @@
 """A visit to the page: what it says in the console and whom it asks is kept."""
 
+import base64
+import io
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from playwright.sync_api import BrowserContext, Page
 
 from tests.servers import Server
@@ -27,6 +32,17 @@ class Visit:
     def forgive_refusals(self) -> None:
         """Takes what Chromium says of answers that were meant to fail off the record."""
         self.errors = [error for error in self.errors if not error.startswith(UNANSWERED)]
+
+    def pixels(self, canvas: str) -> NDArray[np.uint8]:
+        """Red, green, blue and alpha of what a canvas shows: uint8[H, W, 4]."""
+        url: str = self.page.locator(canvas).evaluate("(it) => it.toDataURL('image/png')")
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGBA"))
+
+    def boxes(self) -> list[dict[str, float]]:
+        """Where the digits of a number are framed, all at one moment: x, y, width and height on the screen."""
+        read = "(them) => them.map((it) => it.getBoundingClientRect().toJSON())"
+        found: list[dict[str, float]] = self.page.locator("#boxes i").evaluate_all(read)
+        return found
 
 
 def visit(context: BrowserContext, server: Server) -> Visit:
