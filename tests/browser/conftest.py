@@ -22,7 +22,7 @@ PATIENCE_MS = 30_000  # a browser on a busy machine
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for the tests of a file: while it is driven an event loop runs here, and other tests need their own."""
+    """One browser for the tests of a file: while it is driven, an event loop runs, and other tests need their own."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         pytest.skip("no Chromium")
