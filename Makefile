@@ -78,6 +78,6 @@ clean: ## remove what can be made again
 	@python3 -m venv .tools 2>/dev/null && .tools/bin/python -m pip install --quiet uv==$(UV_VERSION) \
 		|| { rm -rf .tools; python3 -m pip install --quiet --target .tools uv==$(UV_VERSION); }
 
-$(EVERYTHING): $(UV) pyproject.toml uv.lock
+$(EVERYTHING): $(UV) pyproject.toml client/pyproject.toml uv.lock
 	@$(SYNC) --extra training
 	@touch $@

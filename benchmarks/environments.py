@@ -15,17 +15,21 @@ def python(requirements: str) -> Path:
     """The interpreter that has what a peer requires; Axon's own for no requirements."""
     if not requirements:
         return Path(sys.executable)
-    wanted = (PEERS / requirements).read_text()
-    folder = HOME / requirements.removesuffix(".txt").replace("/requirements", "")
+    return made(PEERS / requirements, HOME / requirements.removesuffix(".txt").replace("/requirements", ""))
+
+
+def made(requirements: Path, folder: Path) -> Path:
+    """The interpreter of an environment in `folder` that has what a file requires."""
+    wanted = requirements.read_text()
     interpreter = folder / "bin" / "python"
     stamp = folder / STAMP
     if not stamp.is_file() or stamp.read_text() != wanted:
-        print(f"installing {requirements} into {folder.relative_to(ROOT)}", flush=True)
+        print(f"installing {requirements.relative_to(ROOT)} into {folder.relative_to(ROOT)}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         uv = _uv()
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)], check=True)
         install = [uv, "pip", "install", "--quiet", "--python", str(interpreter), "--requirement"]
-        subprocess.run([*install, str(PEERS / requirements)], check=True)
+        subprocess.run([*install, str(requirements)], check=True)
         stamp.write_text(wanted)
     return interpreter
 

@@ -33,6 +33,8 @@ from models.manifest import ESCAPING_NAME, SCHEMA_VERSION, FileRecord, Manifest
 MANIFEST = "manifest.json"
 MAX_MANIFEST_BYTES = 1_000_000  # read before anything is verified, so bounded
 
+UNSEALED = 64 * "0"
+
 WEIGHTS = "weights.safetensors"
 ONNX = "model.onnx"
 GOLDEN = "golden.safetensors"
@@ -89,12 +91,13 @@ class Bundle:
 def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
     """Publishes `files` and the manifest as `folder` (`.../<name>/<version>`), all or nothing.
 
-    Writes a temporary sibling, flushes it to disk and renames it. Returns the manifest with sizes and hashes filled in.
+    Writes a temporary sibling, flushes it to disk and renames it. Returns the manifest with sizes and hashes filled in,
+    and the seal.
     Raises BundleExists when the folder is there, Misplaced when it does not bear the manifest's name and version,
     MissingFile when one of `REQUIRED` is not among the files, pydantic's ValidationError for a file name that escapes.
     """
     records = {name: _record(content) for name, content in sorted(files.items())}
-    complete = Manifest.model_validate(manifest.model_dump() | {"files": records})
+    complete = Manifest.model_validate(manifest.model_dump() | {"files": records, "seal": UNSEALED})
     _check_place(folder, complete)
     _check_required(folder, complete)
     if folder.exists():
@@ -104,7 +107,7 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manif
     try:
         for name, content in files.items():
             _write_durably(staging / name, content)
-        _write_durably(staging / MANIFEST, complete.model_dump_json(indent=1).encode() + b"\n")
+        _write_durably(staging / MANIFEST, _sealed(complete))
         staging.chmod(0o755)
         for inner in (staging, *(path for path in staging.rglob("*") if path.is_dir())):
             _sync_folder(inner)
@@ -113,7 +116,7 @@ def write(folder: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manif
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    return complete
+    return _parse(folder, _sealed(complete))
 
 
 def verify(folder: Path) -> Manifest:
@@ -128,6 +131,7 @@ def read(folder: Path) -> Bundle:
     """
     raw = _read_file(folder, MANIFEST, MAX_MANIFEST_BYTES)
     manifest = _parse(folder, raw)
+    _check_seal(folder, manifest, raw)
     _check_place(folder, manifest)
     _check_required(folder, manifest)
     _check_listing(folder, manifest)
@@ -150,6 +154,19 @@ def _parse(folder: Path, raw: bytes) -> Manifest:
         place = ".".join(str(part) for part in first["loc"]) or "the document"
         kind = _MANIFEST_ERRORS.get(first["type"], InvalidManifest)
         raise kind(f"{_label(folder)}: {MANIFEST}: {place}: {first['msg']}") from None
+
+
+def _sealed(manifest: Manifest) -> bytes:
+    """The manifest as its file, with the seal in the place of zeros."""
+    raw = manifest.model_dump_json(indent=1).encode() + b"\n"
+    return raw.replace(UNSEALED.encode(), hashlib.sha256(raw).hexdigest().encode(), 1)
+
+
+def _check_seal(folder: Path, manifest: Manifest, raw: bytes) -> None:
+    if manifest.seal is None:
+        return
+    if hashlib.sha256(raw.replace(manifest.seal.encode(), UNSEALED.encode(), 1)).hexdigest() != manifest.seal:
+        raise Corrupt(f"{_label(folder)}: {MANIFEST} is not as it was sealed")
 
 
 def _check_place(folder: Path, manifest: Manifest) -> None:

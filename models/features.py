@@ -28,13 +28,13 @@ def measure(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float64]]:
     `grey`: share of the inked pixels that are neither dark nor bright, which blur raises and thresholding removes.
     """
     inked = images > 32
-    strokes = inked.sum(axis=(1, 2))
-    greys = (inked & (images < 224)).sum(axis=(1, 2))
+    in_rows = _sums(inked)
+    greys = _sums(inked & (images < 224)).sum(axis=1)
     return {
-        "ink": images.mean(axis=(1, 2)) / 255,
-        "width": _extent(np.asarray(inked.any(axis=1))),
-        "height": _extent(np.asarray(inked.any(axis=2))),
-        "grey": greys / np.maximum(strokes, 1),
+        "ink": _sums(images).sum(axis=1) / images[0].size / 255,
+        "width": _extent(np.bitwise_or.reduce(inked, axis=1)),
+        "height": _extent(in_rows > 0),
+        "grey": greys / np.maximum(in_rows.sum(axis=1), 1),
     }
 
 
@@ -47,6 +47,16 @@ def distribution(values: NDArray[Any], edges: Sequence[float]) -> ReferenceDistr
     """The share of the values in each bin."""
     counts = np.bincount(bins(values, edges), minlength=len(edges) - 1)
     return ReferenceDistribution(edges=tuple(edges), shares=tuple((counts / max(len(values), 1)).tolist()))
+
+
+def _sums(images: NDArray[Any]) -> NDArray[np.float64]:
+    """The sum of each row, [N, 28, 28] -> float64[N, 28]: a product of float32, which is exact below 2**24.
+
+    A third of the time of `sum`, which adds integers of one byte one by one.
+    """
+    count, rows, columns = images.shape
+    flat = images.reshape(count * rows, columns).astype(np.float32) @ np.ones(columns, np.float32)
+    return np.asarray(flat.reshape(count, rows), np.float64)
 
 
 def _extent(lit: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -149,6 +149,7 @@ class Manifest(Record):
     """`manifest.json` of `models/published/<name>/<version>/`."""
 
     schema_version: Literal[1] = SCHEMA_VERSION
+    seal: Sha256 | None = Field(None, description="SHA-256 of this file with 64 zeros for the seal; none in old ones")
     name: Name
     version: PositiveInt
     created: datetime

@@ -1,11 +1,14 @@
 """The published models by name and version: `<root>/<name>/<version>/`. Knows folders; `bundle` knows their files."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from models import bundle
 from models.bundle import Bundle
+
+Stamp = frozenset[tuple[str, int, int, int]]  # of each file: name, size, time of change, inode
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _VERSION = re.compile(r"[1-9][0-9]{0,8}")
@@ -53,6 +56,15 @@ class Repository:
         """Where a version lives, or will live."""
         return self.root / name / str(version)
 
+    def stamp(self, name: str, version: int) -> Stamp:
+        """What differs once any file of a version has changed; empty where there is none."""
+        folder = self.folder(name, version)
+        return frozenset(
+            (path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns, status.st_ino)
+            for path in folder.rglob("*")
+            if (status := _status(path))
+        )
+
     def open(self, name: str, version: int | None = None) -> Bundle:
         """Reads and verifies a version, the default if None. Raises UnknownModel, UnknownVersion or a BundleError."""
         number = self.default(name) if version is None else self._known(name, version)
@@ -70,3 +82,11 @@ class Repository:
         if not folder.is_dir():
             return []
         return sorted(int(path.name) for path in folder.iterdir() if _VERSION.fullmatch(path.name) and path.is_dir())
+
+
+def _status(path: Path) -> os.stat_result | None:
+    """None for what has just gone."""
+    try:
+        return path.lstat()
+    except FileNotFoundError:
+        return None

@@ -37,7 +37,7 @@ def main() -> None:
         except OSError as error:
             sys.exit(f"axon: cannot listen on {host} port {port}: {error.strerror}")
         sys.stderr.write(f"axon: {workers} workers on {host} port {port}\n")
-        supervise(listening, workers, settings.http.drain_s)
+        supervise(listening, workers, settings.http.drain_s, Path(home))
 
 
 def _prepare(home: Path, workers: int) -> None:

@@ -3,6 +3,8 @@
     AxonError
     ├── InvalidInput         400 invalid_input       malformed: not JSON, wrong shape, value out of range
     │   └── InvalidImage     400 invalid_image       a picture that is truncated or corrupt
+    ├── Unauthorized         401 unauthorized        no key, or one that nobody has; with WWW-Authenticate
+    ├── Forbidden            403 forbidden           a key that does not open this, or a caller who may not
     ├── UnknownRoute         404 unknown_route
     ├── UnknownModel         404 unknown_model       no such model, gate or version
     ├── MethodNotAllowed     405 method_not_allowed
@@ -67,6 +69,17 @@ class InvalidImage(InvalidInput):
     code = "invalid_image"
 
 
+class Unauthorized(AxonError):
+    status, code = 401, "unauthorized"
+
+    def headers(self) -> dict[str, str]:
+        return {**super().headers(), "www-authenticate": "Bearer"}  # RFC 9110, section 11.6.1: a 401 must say how
+
+
+class Forbidden(AxonError):
+    status, code = 403, "forbidden"
+
+
 class UnknownRoute(AxonError):
     status, code = 404, "unknown_route"
 
@@ -113,6 +126,8 @@ class DeadlineExceeded(AxonError):
 ERRORS: tuple[type[AxonError], ...] = (
     InvalidInput,
     InvalidImage,
+    Unauthorized,
+    Forbidden,
     UnknownRoute,
     UnknownModel,
     MethodNotAllowed,

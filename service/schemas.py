@@ -11,14 +11,20 @@ from service.errors import ERRORS
 from service.inference.catalog import State
 from service.inference.predictions import REASONS
 
+MOST_VERSION = 999_999_999
+
 Probability = Annotated[float, Field(ge=0, le=1)]
-Pixels = Annotated[list[list[Annotated[float, Field(ge=0, le=255)]]], Field(min_length=28, max_length=28)]
-ImageText = Annotated[str, Field(description="base64 text or a data URL of a PNG, JPEG, WebP, BMP, TIFF or GIF")]
+PixelRow = Annotated[list[Annotated[float, Field(ge=0, le=255)]], Field(min_length=28, max_length=28)]
+Pixels = Annotated[list[PixelRow], Field(min_length=28, max_length=28)]
+ImageText = Annotated[
+    str, Field(min_length=1, description="base64 text or a data URL of a PNG, JPEG, WebP, BMP, TIFF or GIF")
+]
+GateRow = Annotated[list[Probability], Field(min_length=2, max_length=2)]
 
 # For the Bento door: any list goes in, described as what it should be. pydantic would name every wrong number of a
 # megabyte, one by one; intake names the first.
 ImageList = Annotated[list[Any], WithJsonSchema(TypeAdapter(list[ImageText | Pixels]).json_schema())]
-RowList = Annotated[list[Any], WithJsonSchema(TypeAdapter(list[list[Probability]]).json_schema())]
+RowList = Annotated[list[Any], WithJsonSchema(TypeAdapter(list[GateRow]).json_schema())]
 
 Reason = Annotated[str, Field(json_schema_extra={"enum": list(REASONS)})]
 Code = Annotated[str, Field(json_schema_extra={"enum": [error.code for error in ERRORS]})]
@@ -138,7 +144,7 @@ class NumberAnswer(Shape):
 class GateRequest(Shape):
     """Rows of inputs, each number from 0 (off) to 1 (on)."""
 
-    inputs: list[list[Probability]] = Field(min_length=1, examples=[[[0, 0], [0, 1], [1, 0], [1, 1]]])
+    inputs: list[GateRow] = Field(min_length=1, examples=[[[0, 0], [0, 1], [1, 0], [1, 1]]])
 
 
 class GateOutput(Shape):
@@ -199,9 +205,12 @@ class Listing(Shape):
     version: int
     state: State
     default: bool
-    reason: str | None = Field(description="why it failed to load")
+    reason: str | None = Field(description="why it failed to load; null for any other state")
     sha256: str | None
     platform: str | None = Field(examples=["onnxruntime-cpu"])
+    role: Literal["canary", "shadow"] | None = Field(description="which trial it is on; null for none")
+    share: float | None = Field(description="of the requests that its trial takes; null without one", examples=[None])
+    stopped: str | None = Field(description="why its trial was stopped; null for any other version")
 
 
 class Listings(Shape):
@@ -212,6 +221,12 @@ class Listings(Shape):
 class ListingWithManifest(Listing):
     manifest: dict[str, Any] | None
     request_id: str
+
+
+class PinRequest(Shape):
+    """The version that answers who names none, whatever is published later."""
+
+    version: int = Field(ge=1, le=MOST_VERSION, examples=[1])
 
 
 class Error(Shape):

@@ -5,7 +5,6 @@ imported, so the settings are read here, once, and nowhere else.
 """
 
 import asyncio
-import contextlib
 import gc
 from collections.abc import Awaitable
 from typing import Any
@@ -17,20 +16,30 @@ from starlette.datastructures import State
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from models.repository import Repository
 from service import cores, imaging
-from service.doors import rest
+from service.doors import open_inference, rest
+from service.doors.access import Access
 from service.doors.front import FAILURE, FrontDoor
 from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, Digits
 from service.doors.rest.exchange import dump
 from service.doors.rest.gates import Gates
+from service.doors.rest.management import Managed
 from service.doors.rest.numbers import Numbers
+from service.doors.routes import Routes
 from service.errors import JSON, AxonError
+from service.inference.board import Board
 from service.inference.catalog import Catalog
 from service.inference.engine import on_gpu
+from service.inference.loader import Loader
+from service.inference.management import Management
 from service.inference.pipeline import Pipeline
+from service.inference.rollout import Rollout, versions_on_trial
+from service.inference.steward import Steward
 from service.schemas import DigitsAnswer, GateAnswer, ImageList, RowList
 from service.settings import Settings
 from service.telemetry import access_log, metrics, pulse
+from service.telemetry.versions import Versions
 
 SETTINGS = Settings.load()
 WORKERS = cores.workers(SETTINGS.http.workers, on_gpu(SETTINGS.inference))
@@ -40,36 +49,62 @@ THREADS = SETTINGS.inference.threads or max(1, cores.usable() // WORKERS)
 class House:
     """Everything behind the front door of one worker."""
 
+    catalog: Catalog
     routes: ASGIApp
     digits: Digits
     gates: Gates
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self.board: Board | None = None  # that this worker shares with others, if there are any
         self.max_body_bytes = settings.http.max_body_bytes
         self.timeout_ms = settings.http.timeout_ms
+        self.access = Access(settings.access, settings.http.host)
         self.access_log = access_log.AccessLog(settings.log.access_sample)
 
     async def open(self) -> None:
         """Loads the models and opens the doors."""
         self._log = access_log.start(self.settings.log)
-        self.catalog = Catalog(self.settings.models, self.settings.inference, THREADS)
-        self.catalog.load(metrics.BatchMetrics)
-        metrics.expect_requests()
-        for entry in self.catalog.entries():
-            metrics.record_model(entry)
-        pipeline = Pipeline(self.catalog)
-        self.digits = Digits(pipeline, self.settings)
-        self.gates = Gates(pipeline, self.settings)
-        numbers = Numbers(pipeline, self.digits.pictures, self.settings)
-        self.routes = rest.router(pipeline, self.digits, numbers, self.gates)
-        self._pulse = asyncio.create_task(
-            pulse.beat_forever(self.catalog, pipeline.flush, self.settings.inference.heartbeat_s)
-        )
+        steward, management = self._open_models()
+        pipeline = self._open_doors(management)
+        heartbeat_s = self.settings.inference.heartbeat_s
+        every_beat = pipeline.flush, pipeline.rollout.tend, self.versions.sweep
+        self._tasks = [
+            asyncio.create_task(pulse.beat_forever(self.catalog, every_beat, heartbeat_s)),
+            asyncio.create_task(steward.watch()),
+        ]
         imaging.warm_up()
         metrics.WORKER_STARTS.inc()
         gc.collect()
         gc.freeze()  # what is loaded lives as long as the process; full collections over it are the long tail
+
+    def _open_models(self) -> tuple[Steward, Management]:
+        models, inference = self.settings.models, self.settings.inference
+        repository = Repository(models.root)
+        board = self.board or Board.of_one(models.orders)
+        self.catalog = Catalog(models.required, inference.heartbeat_s)
+        self.versions = Versions(self.catalog)
+        loader = Loader(repository, inference, THREADS, metrics.BatchMetrics)
+        candidates = versions_on_trial(self.settings.rollout)
+        steward = Steward(self.catalog, loader, repository, models, board, candidates, self.versions.record)
+        steward.open()
+        return steward, Management(self.catalog, repository, board, steward)
+
+    def _open_doors(self, management: Management) -> Pipeline:
+        metrics.expect_requests()
+        rollout = Rollout(self.catalog, self.settings.rollout, management)
+        pipeline = Pipeline(self.catalog, rollout)
+        self.digits = Digits(pipeline, self.settings)
+        self.gates = Gates(pipeline, self.settings)
+        numbers = Numbers(pipeline, self.digits.pictures, self.settings)
+        managed = Managed(management, self.catalog, rollout, self.settings)
+        self.routes = Routes(
+            [
+                *rest.routes(pipeline, self.digits, numbers, self.gates, managed),
+                *open_inference.routes(pipeline, self.digits.pictures, management, self.settings),
+            ]
+        )
+        return pipeline
 
     def leave(self) -> None:
         """Is not ready from now on."""
@@ -80,9 +115,9 @@ class House:
         self.leave()
         await self.catalog.close(self.settings.http.drain_s)
         self.digits.pictures.close()
-        self._pulse.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._pulse
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         metrics.TALLY.flush()
         self._log.stop()
 
@@ -136,7 +171,7 @@ class Axon:
 
 
 async def _classify(items: list[Any], model: str, top_k: int, state: State) -> dict[str, Any]:
-    question = HOUSE.digits.ask(model, top_k=top_k)
+    question = HOUSE.digits.ask(state.request_id, model, top_k=top_k)
     images = await HOUSE.digits.from_items(items, state.deadline)
     return await HOUSE.digits.predict(images, question, state.deadline, state.request_id)
 

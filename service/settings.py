@@ -20,6 +20,7 @@ from pydantic import (
     NonNegativeFloat,
     PositiveFloat,
     PositiveInt,
+    StringConstraints,
     model_validator,
 )
 from pydantic import ValidationError as _ValidationError
@@ -28,9 +29,11 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "AXON_"
 DELIMITER = "__"
-TRAINING_VARIABLES = {"AXON_DATA"}  # read by `training`; the environment of an engineer has both
+CONFIDENTIAL = {"AXON_ACCESS__KEYS", "AXON_ACCESS__MANAGEMENT_KEYS"}  # a wrong value may be a key, and is not repeated
+OTHERS_VARIABLES = {"AXON_DATA", "AXON_CLIENT_KEY"}  # of `training` and the client, which engineers set beside these
 
 Precision = Literal["float32", "bfloat16"]
+KeyHash = Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
 class SettingsError(ValueError):
@@ -62,12 +65,37 @@ class Http(Group):
     drain_s: PositiveInt = Field(30, description="seconds that requests in flight have to finish after SIGTERM")
 
 
+class Access(Group):
+    """Who may ask. `python -m service.keys` makes a key and its hash; only hashes are known here.
+
+    What is given wrongly is not repeated in an error: it may be a key.
+    """
+
+    keys: dict[str, KeyHash] = Field(
+        default_factory=dict,
+        description='hashes of the keys that open every door, as JSON: {"mobile": "sha256:…"}; none: no key is needed',
+        repr=False,
+    )
+    management_keys: dict[str, KeyHash] = Field(
+        default_factory=dict,
+        description="hashes of the keys that may also load, unload, pin and roll back models, as JSON; "
+        "none: only callers of a loopback address may",
+        repr=False,
+    )
+
+
 class Models(Group):
     """Which published models are served."""
 
     root: Path = Field(Path("models/published"), description="folder of published models")
     pins: dict[str, PositiveInt] = Field(
         default_factory=dict, description='default versions other than the highest, as JSON: {"cnn": 1}'
+    )
+    watch_s: NonNegativeFloat = Field(
+        1, description="seconds between two looks at the folder for new versions; 0: only when told to load"
+    )
+    orders: Path | None = Field(
+        None, description="file that keeps pins and unloads made while serving; none: they end with the service"
     )
     keep: PositiveInt = Field(2, description="how many of the newest versions of a model are loaded")
     required: tuple[str, ...] = Field(("cnn",), description="models without which the service is not ready, as JSON")
@@ -104,6 +132,45 @@ class Inference(Group):
         return self
 
 
+class Candidate(Group):
+    """A version on trial, and the share of the requests, above 0 and up to 1, that are for it."""
+
+    version: PositiveInt
+    share: Annotated[float, Field(gt=0, le=1)]
+
+
+class Rollout(Group):
+    """Versions on trial beside the default, and when they are stopped."""
+
+    canaries: dict[str, Candidate] = Field(
+        default_factory=dict,
+        description='versions that answer a share of the requests, as JSON: {"cnn": {"version": 3, "share": 0.1}}',
+    )
+    shadows: dict[str, Candidate] = Field(
+        default_factory=dict,
+        description="versions that read a share of what the default answers, and answer nobody, as JSON",
+    )
+    least_agreement: Annotated[NonNegativeFloat, Field(le=1)] = Field(
+        0.97, description="stopped where less of its newest 1,000 rows is read alike by the default"
+    )
+    most_failures: Annotated[NonNegativeFloat, Field(le=1)] = Field(
+        0.02,
+        description="stopped where it fails in a share of its newest 1,000 requests by so much more than the default",
+    )
+    least_sample: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        200, description="rows compared, or requests, in one worker before either is judged"
+    )
+    shadow_rows: PositiveInt = Field(
+        256, description="most rows of one model that wait to be compared; more are dropped"
+    )
+
+    @model_validator(mode="after")
+    def _agree(self) -> "Rollout":
+        if both := sorted(self.canaries.keys() & self.shadows.keys()):
+            raise ValueError(f"model {both[0]} has a canary and a shadow; it may have one of them")
+        return self
+
+
 class Imaging(Group):
     """What a picture may be."""
 
@@ -124,8 +191,10 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, env_nested_delimiter=DELIMITER, frozen=True, extra="forbid")
     http: Http = Http()
+    access: Access = Access()
     models: Models = Models()
     inference: Inference = Inference()
+    rollout: Rollout = Rollout()
     imaging: Imaging = Imaging()
     log: Log = Log()
 
@@ -166,7 +235,7 @@ def variables() -> Iterator[Variable]:
 
 def refuse_unknown(environment: Mapping[str, str]) -> None:
     """Raises SettingsError for an AXON_ variable that no setting has."""
-    known = {variable.name for variable in variables()} | TRAINING_VARIABLES
+    known = {variable.name for variable in variables()} | OTHERS_VARIABLES
     for name in sorted(environment):
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             near = difflib.get_close_matches(name.upper(), known, n=3)
@@ -181,11 +250,15 @@ def refuse_unreadable(environment: Mapping[str, str]) -> None:
             try:
                 json.loads(environment[name])
             except ValueError:
-                raise SettingsError(f"{name} must be JSON, such as {default}, got {environment[name]!r}") from None
+                got = "" if name in CONFIDENTIAL else f", got {environment[name]!r}"
+                raise SettingsError(f"{name} must be JSON, such as {default}{got}") from None
 
 
 def _sentence(item: ErrorDetails) -> str:
-    return f"{_variable(item['loc'])}: {item['msg']}" + (f", got {item['input']!r}" if len(item["loc"]) > 1 else "")
+    name = _variable(item["loc"])
+    if name in CONFIDENTIAL:
+        return f'{name} must be a JSON object of names and hashes, {{"mobile": "sha256:<64 hexadecimal digits>"}}'
+    return f"{name}: {item['msg']}" + (f", got {item['input']!r}" if len(item["loc"]) > 1 else "")
 
 
 def _variable(location: tuple[int | str, ...]) -> str:

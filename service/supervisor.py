@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from multiprocessing.connection import wait
 from multiprocessing.context import ForkServerProcess
+from pathlib import Path
 
 from service.listener import ABSENT, Loads
 
@@ -60,15 +61,15 @@ def listen(host: str, port: int) -> socket.socket:
     return listening
 
 
-def supervise(listening: socket.socket, workers: int, drain_s: int) -> None:
-    """Keeps so many workers, until SIGTERM or SIGINT has ended them all."""
+def supervise(listening: socket.socket, workers: int, drain_s: int, home: Path) -> None:
+    """Keeps so many workers, until SIGTERM or SIGINT has ended them all. `home` is a folder that they share."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([PRELOADED])
 
     loads = context.RawArray("i", [ABSENT] * workers)
 
     def start(number: int) -> ForkServerProcess:
-        process = context.Process(target=_work, args=(number, listening, loads, drain_s))
+        process = context.Process(target=_work, args=(number, listening, loads, drain_s, home))
         process.start()
         return process
 
@@ -85,9 +86,9 @@ def supervise(listening: socket.socket, workers: int, drain_s: int) -> None:
     _end([place.process for place in places], drain_s)
 
 
-def _work(number: int, listening: socket.socket, loads: Loads, drain_s: int) -> None:
+def _work(number: int, listening: socket.socket, loads: Loads, drain_s: int, home: Path) -> None:
     """In a process of its own."""
-    importlib.import_module(WORKER).work(number, listening, loads, drain_s)
+    importlib.import_module(WORKER).work(number, listening, loads, drain_s, home)
 
 
 def _told_to_end() -> int:

@@ -23,6 +23,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service.crowd import Crowd
 from service.doors.body import AHEAD, ARRIVED, WHOLE
 from service.errors import CLIENT_LEFT
+from service.inference.board import Board
 from service.listener import Connections, Listener, Loads
 from service.telemetry import files
 
@@ -185,14 +186,16 @@ class Server(uvicorn.Server):
                     connection.transport.close()
 
 
-def work(number: int, listening: socket.socket, loads: Loads, drain_s: int) -> None:
+def work(number: int, listening: socket.socket, loads: Loads, drain_s: int, home: Path) -> None:
     """Serves as worker `number`, from 1, until SIGTERM; then requests in flight have `drain_s` seconds to finish.
 
-    `loads` is shared with the other workers.
+    `loads`, and the folder `home`, are shared with the other workers.
     """
-    files.count_as(number)
+    files.count_as(number, home / "metrics")
     _call_itself(f"axon-worker-{number}")
     from service.service import HOUSE, application  # makes the metrics
+
+    HOUSE.board = Board(home / "board", number, HOUSE.settings.models.orders)
 
     config = uvicorn.Config(
         application(),

@@ -94,10 +94,10 @@ def _trap(kind: str) -> list[onnx.NodeProto]:
     ]
 
 
-def graph(trap: str | None = None) -> bytes:
-    """The fake reader as ONNX: uint8[N, 28, 28] -> float32[N, 10]."""
+def graph(trap: str | None = None, scale: float = 1.0, shift: int = 0) -> bytes:
+    """The fake reader as ONNX: uint8[N, 28, 28] -> float32[N, 10]; its logits may be of another scale, or digit."""
     weights = np.zeros((784, 10), np.float32)
-    weights[:10] = np.eye(10, dtype=np.float32) * SCALE
+    weights[:10] = np.roll(np.eye(10, dtype=np.float32), shift, axis=1) * SCALE * np.float32(scale)
     nodes = [
         helper.make_node("Cast", ["images"], ["floats"], to=TensorProto.FLOAT),
         helper.make_node("Reshape", ["floats", "flat"], ["pixels"]),
@@ -128,7 +128,7 @@ def graph(trap: str | None = None) -> bytes:
 def files(**changes: bytes) -> dict[str, bytes]:
     """The files of the fake reader's bundle, by their role: weights, onnx, golden, card."""
     inputs = np.stack([image_of(digit) for digit in range(10)])
-    golden = save({"inputs": inputs, "logits": inputs[:, 0, :10].astype(np.float32) * SCALE})
+    golden = _golden(inputs)
     content = {
         bundle.WEIGHTS: save({"none": np.zeros(1, np.float32)}),
         bundle.ONNX: graph(),
@@ -137,6 +137,17 @@ def files(**changes: bytes) -> dict[str, bytes]:
         "figures/curve.png": b"not really a picture",
     }
     return content | changes
+
+
+def shifted(digits: int) -> dict[str, bytes]:
+    """The files of one that reads so many too much, and was published so: its golden logits are its own."""
+    inputs = np.stack([image_of(digit) for digit in range(10)])
+    return {bundle.ONNX: graph(shift=digits), bundle.GOLDEN: _golden(inputs, digits)}
+
+
+def _golden(inputs: np.ndarray, shift: int = 0) -> bytes:
+    logits = np.roll(inputs[:, 0, :10].astype(np.float32) * SCALE, shift, axis=1)
+    return save({"inputs": inputs, "logits": np.ascontiguousarray(logits)})
 
 
 def publish(

@@ -1,6 +1,10 @@
 """The line reader: it reads several digits at once, also where they touch, and nobody says where one ends.
 
-python -m training line --seed 0
+Reads 90.00 % of 2,000 lines composed of MNIST's test images wholly rightly (seed 0 alone; 87.55 % of as many of the
+validation images) with 236,124 weights. Cost: 34 epochs of 16,384 lines, 41 minutes on both cores of a shared AMD EPYC
+in bfloat16.
+
+    python -m training line --seed 0
 """
 
 from collections.abc import Iterator

@@ -63,8 +63,8 @@ def rows_in(scope: Scope) -> int:
 
 def deadline_of(scope: Scope, default_ms: float) -> float:
     """When the answer is due (`time.monotonic`), from X-Request-Timeout-Ms or the default. Raises InvalidInput."""
-    given = header(scope, TIMEOUT_HEADER)
-    if not given:
+    given = next((str(value, "latin-1") for name, value in scope["headers"] if name == TIMEOUT_HEADER), None)
+    if given is None:
         return arrival_of(scope) + default_ms / 1e3
     try:
         timeout_ms = float(given)

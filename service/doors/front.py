@@ -1,7 +1,8 @@
 """The front door: every request passes it on the way in and out, whichever door it is for.
 
-It gives the request an id, bounds its body, sends it to Axon's own routes or to BentoML's, turns every failure into the
-one error shape, and counts the answer. It knows routes and statuses; it does not know what a request means.
+It gives the request an id, asks whether it may pass, bounds its body, sends it to Axon's own routes or to BentoML's,
+turns every failure into the one error shape, and counts the answer. It knows routes and statuses; it does not know what
+a request means.
 """
 
 import asyncio
@@ -17,6 +18,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.doors.access import Access
 from service.doors.body import BoundedReceive, arrival_of, deadline_of, header, media_type_of, read_bytes, too_large
 from service.errors import (
     CLIENT_LEFT,
@@ -73,6 +75,7 @@ class House(Protocol):
     """What stands behind the front door."""
 
     routes: ASGIApp
+    access: Access
     access_log: AccessLog
     max_body_bytes: int
     timeout_ms: float
@@ -111,6 +114,7 @@ class FrontDoor:
             self._count(scope, exchange)
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
+        self._house.access.check(scope)
         if scope["path"] in BENTO_ROUTES:
             await self._ask_bento(scope, self._bounded(scope, receive), exchange)
         else:
@@ -222,7 +226,7 @@ def _place(scope: Scope) -> tuple[str, str]:
     route = scope.get("route")
     if route is None:
         return metrics.OTHER, metrics.OTHER
-    return "rest", route.path
+    return "open_inference" if route.path.startswith("/v2") else "rest", route.path
 
 
 def _request_id(scope: Scope) -> str:

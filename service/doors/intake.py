@@ -67,7 +67,7 @@ async def digits_from_items(
     for index in set(range(len(items))) - set(texts):
         images[index] = _array(items[index], f"images[{index}]")
     parsed_s = time.perf_counter() - began
-    read = await pictures.read(list(texts.values()), deadline)
+    read = await pictures.read(list(texts.values()), deadline, list(texts) if len(items) > 1 else None)
     are_several = np.zeros(len(items), bool)
     images[list(texts)], are_several[list(texts)] = read.images, read.are_several
     return Images(images, parsed_s + read.decode_s, read.normalise_s, are_several)

@@ -6,15 +6,16 @@ and memory is bounded by one picture, not by the number of requests.
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from service import imaging
-from service.errors import DeadlineExceeded
+from service.errors import AxonError, DeadlineExceeded
 
 SIDE = 28
 
@@ -47,9 +48,13 @@ class Pictures:
         self._max_pixels = max_pixels
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="pictures")
 
-    async def read(self, files: list[bytes], deadline: float) -> Images:
-        """Reads files in order. Raises what imaging raises, and DeadlineExceeded, before a file or while waiting."""
-        return await self._within(deadline, self._read, files)
+    async def read(self, files: list[bytes], deadline: float, places: Sequence[int] | None = None) -> Images:
+        """Reads files in order; of several, an error names the one, by its place among all images of the request.
+
+        Raises what imaging raises, and DeadlineExceeded, before a file or while waiting.
+        """
+        named = places or (range(len(files)) if len(files) > 1 else None)
+        return await self._within(deadline, partial(self._read, places=named), files)
 
     async def read_number(self, file: bytes, deadline: float) -> Written:
         """Reads a file with several digits. Raises as `read` does, and UnusableInput for far too many."""
@@ -76,7 +81,7 @@ class Pictures:
         writing = imaging.find_strips(grey)
         return Written(writing, imaging.reduced_by(data, grey), decoded - began, time.perf_counter() - decoded)
 
-    def _read(self, files: list[bytes], deadline: float) -> Images:
+    def _read(self, files: list[bytes], deadline: float, places: Sequence[int] | None) -> Images:
         images = np.empty((len(files), SIDE, SIDE), np.uint8)
         are_several = np.zeros(len(files), bool)
         decode_s = normalise_s = 0.0
@@ -84,9 +89,14 @@ class Pictures:
             began = time.perf_counter()
             if time.monotonic() > deadline:
                 raise TimeoutError
-            grey = imaging.decode(data, self._max_pixels)
-            decoded = time.perf_counter()
-            images[index], are_several[index] = imaging.frame(grey)
+            try:
+                grey = imaging.decode(data, self._max_pixels)
+                decoded = time.perf_counter()
+                images[index], are_several[index] = imaging.frame(grey)
+            except AxonError as error:
+                if places is not None:
+                    error.message = f"images[{places[index]}]: {error.message}"
+                raise
             decode_s += decoded - began
             normalise_s += time.perf_counter() - decoded
         return Images(images, decode_s, normalise_s, are_several)

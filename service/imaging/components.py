@@ -34,7 +34,7 @@ class Pieces(NamedTuple):
 
     def boxes(self) -> Labels:
         """Where each piece begins and ends: int[pieces, 4], that is top, left, bottom, right."""
-        boxes = np.zeros((4, self.numbers.max() + 1), np.intp)
+        boxes = np.zeros((4, self.numbers.max(initial=-1) + 1), np.intp)
         boxes[:2] = np.iinfo(np.intp).max
         np.minimum.at(boxes[0], self.numbers, self.rows)
         np.minimum.at(boxes[1], self.numbers, self.starts)
@@ -91,7 +91,11 @@ def are_border_lines(pieces: Pieces, boxes: Labels, shape: tuple[int, ...]) -> C
 
 def label(cells: Cells) -> Labels:
     """Numbers the 8-connected pieces from 1: bool[H, W] -> int[H, W], 0 where there is none."""
-    pieces = find_pieces(cells)
+    return number(cells, find_pieces(cells))
+
+
+def number(cells: Cells, pieces: Pieces) -> Labels:
+    """The number of the piece that each cell belongs to, from 1: bool[H, W] -> int[H, W], 0 where there is none."""
     return paint(cells, pieces, np.arange(1, pieces.numbers.max(initial=-1) + 2))
 
 

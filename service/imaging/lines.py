@@ -5,8 +5,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from service.imaging.components import Labels
-
 Boxes = NDArray[np.intp]  # [N, 4]: top, left, bottom, right
 
 TALL = 0.4  # of the usual height: a piece that may be a digit; less is a point, a minus, a broken stroke or dust
@@ -24,18 +22,6 @@ class Line(NamedTuple):
     tall: list[int]
     small: list[int]
     height: float
-
-
-def bound(labels: Labels, count: int) -> Boxes:
-    """The boxes of pieces 1 to `count`."""
-    rows, columns = np.nonzero(labels)
-    which = labels[rows, columns] - 1
-    boxes = np.empty((count, 4), np.intp)
-    boxes[:, :2], boxes[:, 2:] = np.iinfo(np.intp).max, 0
-    for axis, places in enumerate((rows, columns)):
-        np.minimum.at(boxes[:, axis], which, places)
-        np.maximum.at(boxes[:, axis + 2], which, places + 1)
-    return boxes
 
 
 def join_broken(boxes: Boxes) -> NDArray[np.intp]:

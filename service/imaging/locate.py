@@ -48,6 +48,20 @@ class Paper(NamedTuple):
         return (y[:, :DEGREES] @ self.terms).astype(np.float32) @ x[:, :DEGREES].T.astype(np.float32)
 
 
+class Contrast(NamedTuple):
+    """What stands out from the paper, float32[h, w], on a map of cells of `across` x `down` pixels.
+
+    `sign` is 1 where ink is darker than the paper, and -1 where it is lighter; what is below `floor` may be noise.
+    """
+
+    across: int
+    down: int
+    paper: Paper
+    sign: int
+    floor: float
+    ink: Levels
+
+
 class Place(NamedTuple):
     """A digit's place in a picture: `box` in pixels (left, top, right, bottom), and which cells of the map it is in.
 
@@ -65,7 +79,19 @@ class Place(NamedTuple):
 
 
 def locate(picture: Image.Image) -> Place | None:
-    """Finds the digit in a picture of mode L; None where there is no ink.
+    """Finds the digit in a picture of mode L; None where there is no ink."""
+    across, down, paper, sign, floor, ink = find_contrast(picture)
+    digit, boxes = select_digit(find_ink(ink, floor))
+    if not len(boxes):
+        return None
+    cells = grow(digit)
+    (top, bottom), (left, right) = span(cells, axis=0), span(cells, axis=1)
+    box = left * across, top * down, min(right * across, picture.width), min(bottom * down, picture.height)
+    return Place(box, cells, across, down, paper, sign, are_several(boxes))
+
+
+def find_contrast(picture: Image.Image) -> Contrast:
+    """Tells ink from paper in a picture of mode L.
 
     Ink is what is darker than the paper, or what is lighter, whichever has more weight.
     """
@@ -75,13 +101,7 @@ def locate(picture: Image.Image) -> Place | None:
     darker = paper.surface(grid(coarse.shape[0]), grid(coarse.shape[1])) - coarse
     floor = max(LEAST_CONTRAST, NOISE_FACTOR * find_noise(coarse))
     sign = 1 if weigh(darker, floor) >= weigh(-darker, floor) else -1
-    digit, boxes = select_digit(find_ink(sign * darker, floor))
-    if not len(boxes):
-        return None
-    cells = grow(digit)
-    (top, bottom), (left, right) = span(cells, axis=0), span(cells, axis=1)
-    box = left * across, top * down, min(right * across, picture.width), min(bottom * down, picture.height)
-    return Place(box, cells, across, down, paper, sign, are_several(boxes))
+    return Contrast(across, down, paper, sign, floor, sign * darker)
 
 
 def find_paper(levels: Levels) -> Paper:

@@ -7,8 +7,7 @@ from PIL import Image
 
 from service.imaging.components import Cells
 from service.imaging.decode import Grey
-from service.imaging.locate import LEAST_CONTRAST, MAP_SIDE, NOISE_FACTOR, Levels, find_noise, find_paper, middles, peak
-from service.imaging.locate import weigh as weigh_ink
+from service.imaging.locate import LEAST_CONTRAST, NOISE_FACTOR, Levels, find_contrast, find_noise, middles, peak
 from service.imaging.normalise import FAINT, SOLID
 
 
@@ -24,14 +23,8 @@ def lift_page(grey: Grey) -> Page | None:
 
     Paper, polarity and noise are found as for a single digit (`locate`), and ink is scaled as there (`lift`).
     """
-    picture = Image.fromarray(grey)
-    across, down = (-(-side // MAP_SIDE) for side in picture.size)
-    coarse = np.asarray(picture.reduce((across, down)), np.float32)
-    paper = find_paper(coarse)
-    darker = paper.levels(middles(coarse.shape[0]), middles(coarse.shape[1])) - coarse
-    floor = max(LEAST_CONTRAST, NOISE_FACTOR * find_noise(coarse))
-    sign = 1 if weigh_ink(darker, floor) >= weigh_ink(-darker, floor) else -1
-    ink = sign * (paper.levels(middles(grey.shape[0]), middles(grey.shape[1])) - grey)
+    contrast = find_contrast(Image.fromarray(grey))
+    ink = contrast.sign * (contrast.paper.levels(middles(grey.shape[0]), middles(grey.shape[1])) - grey)
     noise = find_noise(ink)
     strongest = peak(ink)
     if strongest <= max(2 * LEAST_CONTRAST, NOISE_FACTOR * noise):

@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from service.errors import UnusableInput
-from service.imaging.components import Cells, Labels, label
+from service.imaging import components
+from service.imaging.components import Cells, Labels, number
 from service.imaging.decode import Grey, recognise
-from service.imaging.lines import Boxes, Line, bound, find_lines, join_broken
-from service.imaging.locate import Levels, span
+from service.imaging.lines import Boxes, Line, find_lines, join_broken
+from service.imaging.locate import Levels, grow, span
 from service.imaging.marks import sort_small
 from service.imaging.normalise import BOX, SOLID, average_rows, centre, crop, fit, whiten, widen
 from service.imaging.page import lift_page
@@ -96,10 +97,10 @@ def find_strips(grey: Grey) -> Writing:
     lines = find_lines(boxes)
     refuse_many(lines, boxes)
     strips, marks = [], []
-    for number, line in enumerate(lines):
+    for row, line in enumerate(lines):
         small = sort_small(line, boxes, sizes)
-        marks += [Mark(sign, number, box_of(boxes[piece])) for sign, piece in small.marks]
-        strips += cut(page.ink, labels, boxes, line._replace(small=small.strokes), number)
+        marks += [Mark(sign, row, box_of(boxes[piece])) for sign, piece in small.marks]
+        strips += cut(page.ink, labels, boxes, line._replace(small=small.strokes), row)
     return Writing(strips, marks)
 
 
@@ -113,17 +114,14 @@ def find_pieces(solid: Cells) -> tuple[Labels, Boxes, NDArray[np.intp]]:
         raise UnusableInput(
             f"the picture is covered with texture or text: {runs:,} strokes in its rows, at most {MOST_RUNS:,}"
         )
-    labels = label(solid)
-    boxes = bound(labels, int(labels.max()))
-    rulings = find_rulings(solid, labels, boxes) if len(boxes) else solid
-    if len(boxes) and rulings.any():
-        labels = label(solid & ~rulings)
-        boxes = bound(labels, int(labels.max()))
-    owners, numbers = np.unique(join_broken(boxes), return_inverse=True)
-    if len(owners) < len(boxes):
-        labels = np.concatenate([[0], numbers + 1])[labels]
-        boxes = bound(labels, len(owners))
-    return labels, boxes, np.bincount(labels.ravel())[1:]
+    pieces = components.find_pieces(solid)
+    if len(boxes := pieces.boxes()):
+        written = solid & ~find_rulings(solid, number(solid, pieces), boxes)
+        if not np.array_equal(written, solid):
+            solid, pieces = written, components.find_pieces(written)
+    _, owners = np.unique(join_broken(pieces.boxes()), return_inverse=True)
+    whole = pieces._replace(numbers=owners[pieces.numbers])
+    return number(solid, whole), whole.boxes(), whole.sizes()
 
 
 def refuse_many(lines: list[Line], boxes: Boxes) -> None:
@@ -142,7 +140,7 @@ def box_of(sides: NDArray[np.intp]) -> Box:
     return left, top, right - left, bottom - top
 
 
-def cut(ink: Levels, labels: Labels, boxes: Boxes, line: Line, number: int) -> list[Strip]:
+def cut(ink: Levels, labels: Labels, boxes: Boxes, line: Line, row: int) -> list[Strip]:
     """Takes a line off its page, scales it until its digits are 20 pixels high, and cuts it where a strip ends."""
     pieces = [*line.tall, *line.small]
     (top, left), (bottom, right) = boxes[pieces, :2].min(axis=0), boxes[pieces, 2:].max(axis=0)
@@ -150,7 +148,7 @@ def cut(ink: Levels, labels: Labels, boxes: Boxes, line: Line, number: int) -> l
     place = slice(top, bottom + 1), slice(left, right + 1)
     is_mine = np.zeros(int(labels.max()) + 1, bool)
     is_mine[np.array(pieces) + 1] = True
-    mine = np.where(near(is_mine[labels[place]]), ink[place], np.float32(0))
+    mine = np.where(grow(is_mine[labels[place]]), ink[place], np.float32(0))
     factor = max(1, int(line.height // FINE))
     fine, slope, raised = level(refine(mine, line.height, factor), line.height / factor)
     scale = line.height / BOX
@@ -161,7 +159,7 @@ def cut(ink: Levels, labels: Labels, boxes: Boxes, line: Line, number: int) -> l
         Strip(
             image=lay(ink[:, first:last], -upper),
             fine=fine[:, round(first * ratio) : round(last * ratio)],
-            line=number,
+            line=row,
             left=left + (first - MARGIN) * scale,
             top=top - raised * factor + (upper + slope * (first - MARGIN)) * scale,
             scale=scale,
@@ -170,13 +168,6 @@ def cut(ink: Levels, labels: Labels, boxes: Boxes, line: Line, number: int) -> l
         )
         for first, last in stretches(ink)
     ]
-
-
-def near(cells: Cells) -> Cells:
-    """Cells and their eight neighbours: bool[H, W]."""
-    padded = np.pad(cells, 1)
-    tall = padded[:-2] | padded[1:-1] | padded[2:]
-    return np.asarray(tall[:, :-2] | tall[:, 1:-1] | tall[:, 2:])
 
 
 def refine(ink: Levels, height: float, factor: int) -> Levels:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ import numpy as np
 from service.errors import DeadlineExceeded, InternalError, NotReady, Overloaded
 from service.inference.engine import Outputs, Predictor, Rows
 from service.inference.engine_thread import EngineThread
+from service.inference.queue import USUAL, Queue
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class _Job:
     enqueued: float
     deadline: float
     future: asyncio.Future[Answer]
+    priority: int
     alarm: asyncio.TimerHandle | None = None  # only where it waits for the engine's thread
     alone: bool = False  # its batch failed; it is tried again by itself
 
@@ -93,8 +95,8 @@ class Batcher:
         self._max_queue_rows = max_queue_rows
         self._observer = observer or Observer()
         self._thread = EngineThread(name)
-        self._queue: OrderedDict[_Job, None] = OrderedDict()  # first in, first out, and leaving from anywhere is cheap
-        self._queued_rows = 0
+        weakref.finalize(self, self._thread.stop).atexit = False  # a batcher that nobody holds has no thread
+        self._queue: Queue[_Job] = Queue()
         self._expected_rows = 0  # that are being parsed
         self._running: list[_Job] = []
         self._running_since = 0.0
@@ -114,7 +116,7 @@ class Batcher:
     @property
     def queued_rows(self) -> int:
         """Rows that wait; those of the running batch are not counted."""
-        return self._queued_rows
+        return self._queue.rows
 
     @property
     def inflight_requests(self) -> int:
@@ -126,17 +128,17 @@ class Batcher:
         """Seconds since the engine thread last answered."""
         return time.monotonic() - self._last_beat
 
-    async def submit(self, rows: Rows, deadline: float) -> Answer:
-        """Runs `rows` (at least one) in some batch.
+    async def submit(self, rows: Rows, deadline: float, priority: int = USUAL) -> Answer:
+        """Runs `rows` (at least one) in some batch; those of priority 1 go before those of 2, the usual, and of 3.
 
         Raises Overloaded when the queue is full or the deadline cannot be met, DeadlineExceeded when it passes,
         NotReady when the batcher is closing, InternalError when the engine fails on these rows.
         """
         now = time.monotonic()
-        self._admit(len(rows), deadline)
+        self._admit(len(rows), deadline, priority)
         loop = asyncio.get_running_loop()
-        job = _Job(rows, now, deadline, loop.create_future())
-        self._enqueue(job)
+        job = _Job(rows, now, deadline, loop.create_future(), priority)
+        self._queue.push(job)
         self._idle.clear()
         if self._running:
             self._arm(job)
@@ -147,7 +149,7 @@ class Batcher:
         finally:
             if job.alarm:
                 job.alarm.cancel()
-            self._dequeue(job)
+            self._queue.discard(job)
 
     @contextmanager
     def expect(self, rows: int, deadline: float, ahead_s: float = 0.0) -> Iterator[None]:
@@ -156,12 +158,28 @@ class Batcher:
         Parsing costs a fifth of what an answer costs. Under overload it must not be done for who is then refused.
         `ahead_s` is the work of any kind that the worker has in hand, in seconds of processor time.
         """
-        self._admit(rows, deadline, ahead_s)
+        self._admit(rows, deadline, USUAL, ahead_s)
         self._expected_rows += rows
         try:
             yield
         finally:
             self._expected_rows -= rows
+
+    def run_aside(self, rows: Rows) -> "asyncio.Future[Answer] | None":
+        """Runs rows that nobody waits for on the engine's thread, now; None where the engine has anything else to do.
+
+        Whoever comes meanwhile waits for the end of it. It teaches nothing about what a row costs, for the thread
+        gives way to the loop. Raises InternalError when the engine fails.
+        """
+        if self._running or self._queue or self._is_due or self._is_closing:
+            return None
+        now = time.monotonic()
+        job = _Job(rows, now, math.inf, asyncio.get_running_loop().create_future(), USUAL)
+        self._running, self._running_since = [job], now  # and idle nevertheless: a stop does not wait for it
+        self._thread.run(lambda: self._compute([rows])).add_done_callback(
+            lambda done: self._finish_aside(job, done.result())
+        )
+        return job.future
 
     async def beat(self) -> None:
         """Asks the engine thread to answer; `heartbeat_age_s` grows for as long as it does not."""
@@ -178,7 +196,7 @@ class Batcher:
                 job.fail(NotReady(f"model {self._name} was stopped before it could answer", retry_after_s=1))
         self._thread.stop()
 
-    def _admit(self, rows: int, deadline: float, ahead_s: float = 0.0) -> None:
+    def _admit(self, rows: int, deadline: float, priority: int, ahead_s: float = 0.0) -> None:
         patience_s = deadline - time.monotonic()
         if self._is_closing:
             self._observer.rejected("draining")
@@ -186,8 +204,9 @@ class Batcher:
         if patience_s <= 0:
             self._observer.rejected("deadline")
             raise DeadlineExceeded(f"the deadline passed before model {self._name} was asked")
-        waiting = self._queued_rows
-        wait_s = (waiting + self._expected_rows + _rows(self._running)) * self._pace_s
+        waiting = self._queue.rows
+        before = self._queue.rows_before(priority) if waiting else 0
+        wait_s = (before + self._expected_rows + _rows(self._running)) * self._pace_s
         if waiting + rows > self._max_queue_rows:
             self._observer.rejected("queue_full")
             raise Overloaded(
@@ -247,10 +266,10 @@ class Batcher:
         rows, most = 0, 0
         now = time.monotonic()
         while self._queue:
-            job = next(iter(self._queue))
+            job = self._queue.first()
             if batch and (job.alone or batch[0].alone or rows + len(job.rows) > most):
                 break
-            self._dequeue(job)
+            self._queue.discard(job)
             if job.deadline <= now:
                 self._expire(job)
             if job.is_waiting():
@@ -258,15 +277,6 @@ class Batcher:
                 rows += len(job.rows)
                 most = most or min(self._max_batch_rows, quick_rows if rows <= quick_rows else self._max_batch_rows)
         return batch
-
-    def _enqueue(self, job: _Job) -> None:
-        self._queue[job] = None
-        self._queued_rows += len(job.rows)
-
-    def _dequeue(self, job: _Job) -> None:
-        if job in self._queue:
-            del self._queue[job]
-            self._queued_rows -= len(job.rows)
 
     def _compute(self, parts: list[Rows]) -> Batch | Exception:
         """On the event loop or on the engine's thread. Whatever an engine raises is an answer, not the thread's end."""
@@ -289,6 +299,18 @@ class Batcher:
         else:
             log.error("engine_failed model=%s requests=%d", self._name, len(jobs), exc_info=outcome)
             self._retry_or_fail(jobs)
+        self._call_next()
+
+    def _finish_aside(self, job: _Job, outcome: Batch | Exception) -> None:
+        self._running = []
+        if isinstance(outcome, Exception):
+            log.error("engine_failed model=%s requests=0", self._name, exc_info=outcome)
+            job.fail(InternalError())
+        else:
+            self._last_beat = outcome.ended
+            self._observer.ran(len(outcome.outputs))
+            if job.is_waiting():
+                job.future.set_result(Answer(outcome.outputs, 0.0, outcome.ended - outcome.began))
         self._call_next()
 
     def _deliver(self, jobs: list[_Job], batch: Batch) -> None:
@@ -315,8 +337,7 @@ class Batcher:
             return
         for job in reversed(jobs):
             job.alone = True
-            self._enqueue(job)
-            self._queue.move_to_end(job, last=False)
+            self._queue.push(job, in_front=True)
 
     def _arm(self, job: _Job) -> None:
         """Nobody knows how long the engine's thread takes; what runs on the loop is looked at when its turn comes."""
@@ -331,7 +352,7 @@ class Batcher:
         if job in self._running and self._running_since - job.enqueued < job.deadline - self._running_since:
             job.fail(DeadlineExceeded(f"the deadline passed before model {self._name} answered"))
         else:
-            wait_s = self._queued_rows * self._pace_s
+            wait_s = self._queue.rows * self._pace_s
             job.fail(Overloaded(f"the deadline passed in the queue of model {self._name}", retry_after_s=wait_s))
 
 

@@ -15,7 +15,7 @@ DIGITS = 10
 INK = 32  # of 255; an image without a brighter pixel has nothing to read
 
 BLANK, AMBIGUOUS, NOT_A_DIGIT, SEVERAL_DIGITS = REASONS = ("blank", "ambiguous", "not_a_digit", "several_digits")
-_VERDICTS = (None, *REASONS)  # by the number that a reading holds; 0 is accepted
+VERDICTS = (None, *REASONS)  # by the number that a reading holds; 0 is accepted
 READING = np.dtype([("probabilities", np.float64, DIGITS), ("verdict", np.int8)])
 
 
@@ -52,10 +52,10 @@ class DigitReader:
         readings["probabilities"] = probabilities = softmax(logits, self._temperature)
         verdict = readings["verdict"]  # the plainest reason is written last
         if self._rejection:
-            verdict[probabilities.max(axis=1) < self._rejection.min_confidence] = _VERDICTS.index(AMBIGUOUS)
+            verdict[probabilities.max(axis=1) < self._rejection.min_confidence] = VERDICTS.index(AMBIGUOUS)
             if (least := self._rejection.min_energy) is not None:
-                verdict[energy(logits) < least] = _VERDICTS.index(NOT_A_DIGIT)
-        verdict[rows.reshape(len(rows), -1).max(axis=1) < INK] = _VERDICTS.index(BLANK)
+                verdict[energy(logits) < least] = VERDICTS.index(NOT_A_DIGIT)
+        verdict[rows.reshape(len(rows), -1).max(axis=1) < INK] = VERDICTS.index(BLANK)
         return readings
 
 
@@ -86,18 +86,18 @@ class GateReader:
 
 def refuse_several(readings: Outputs, are_several: NDArray[np.bool_]) -> None:
     """Refuses the readings of images that imaging saw several digits in, bool[N]. The readings are changed."""
-    readings["verdict"][are_several] = _VERDICTS.index(SEVERAL_DIGITS)
+    readings["verdict"][are_several] = VERDICTS.index(SEVERAL_DIGITS)
 
 
 def verdict_of(reading: Outputs) -> str | None:
     """Why one reading is refused; None where it is accepted."""
-    return _VERDICTS[int(reading["verdict"])]
+    return VERDICTS[int(reading["verdict"])]
 
 
 def describe(readings: Outputs, top_k: int) -> list[dict[str, Any]]:
     """One prediction for each reading, as it goes out: digit, confidence, top, accepted, reason."""
     rows = zip(readings["probabilities"].tolist(), readings["verdict"].tolist(), strict=True)
-    return [_prediction(probabilities, _VERDICTS[verdict], top_k) for probabilities, verdict in rows]
+    return [_prediction(probabilities, VERDICTS[verdict], top_k) for probabilities, verdict in rows]
 
 
 def _prediction(probabilities: list[float], reason: str | None, top_k: int) -> dict[str, Any]:

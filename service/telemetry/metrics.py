@@ -10,15 +10,17 @@ from typing import Literal
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client import multiprocess as _multiprocess
+from prometheus_client.registry import Collector
 
 from service.inference.batcher import Observer
-from service.inference.catalog import Entry, State
 from service.telemetry.tally import Tally
 
 ASKED = (
     ("rest", "/v1/digits"),
     ("rest", "/v1/numbers"),
     ("rest", "/v1/gates/{gate}"),
+    ("open_inference", "/v2/models/{name}/infer"),
+    ("open_inference", "/v2/models/{name}/versions/{version}/infer"),
     ("bento", "/classify"),
     ("bento", "/gate"),
 )
@@ -43,12 +45,12 @@ HTTP_DURATION = Histogram(
 STAGE_DURATION = Histogram(
     "axon_inference_stage_duration_seconds",
     "Time of a request in each stage of inference.",
-    ("model", "stage"),
+    ("model", "version", "stage"),
     buckets=STAGE_BUCKETS,
 )
-ROWS = Counter("axon_inference_rows_total", "Rows that an engine ran.", ("model",))
-BATCH_ROWS = Histogram("axon_batch_rows", "Rows in a batch.", ("model",), buckets=ROW_BUCKETS)
-REJECTIONS = Counter("axon_rejections_total", "Requests refused by a batcher.", ("model", "reason"))
+ROWS = Counter("axon_inference_rows_total", "Rows that an engine ran.", ("model", "version"))
+BATCH_ROWS = Histogram("axon_batch_rows", "Rows in a batch.", ("model", "version"), buckets=ROW_BUCKETS)
+REJECTIONS = Counter("axon_rejections_total", "Requests refused by a batcher.", ("model", "version", "reason"))
 PREDICTIONS = Counter(
     "axon_predictions_total", "Images read, by best guess; - where there is no ink.", ("model", "version", "digit")
 )
@@ -63,6 +65,20 @@ FEATURE_BINS = Counter(
     "axon_input_feature_bin_total",
     "Images by bin of a drift feature (models/features.py).",
     ("model", "feature", "bin"),
+)
+COMPARISONS = Counter(
+    "axon_comparisons_total", "Rows that a candidate and the default both read.", ("model", "version", "outcome")
+)
+CONFIDENCE_DIFFERENCE = Histogram(
+    "axon_confidence_difference",
+    "How far a candidate's confidence in a row is from the default's.",
+    ("model", "version"),
+    buckets=(0.001, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0),
+)
+CANARY_REQUESTS = Counter(
+    "axon_canary_requests_total",
+    "Requests that were a canary's; the default answers where it fails.",
+    ("model", "version", "outcome"),
 )
 WORKER_STARTS = Counter("axon_worker_starts_total", "Workers that started, the first ones included.")
 
@@ -88,6 +104,15 @@ REFERENCE = _gauge(
     ("model", "version", "feature", "bin"),
     "livemax",
 )
+LAST_INFERENCE = _gauge(
+    "axon_last_inference_timestamp_seconds", "When a version last answered.", ("model", "version"), "livemax"
+)
+CANDIDATE_STATE = _gauge(
+    "axon_candidate_state",
+    "1 for the state that a version on trial is in.",
+    ("model", "version", "role", "state"),
+    "livemax",
+)
 RESIDENT = _gauge("axon_process_resident_bytes", "Resident memory of a worker.", mode="liveall")
 LOOP_LAG = _gauge("axon_event_loop_lag_seconds", "How late a worker's event loop woke up.", mode="liveall")
 PULSE_TIME = _gauge("axon_pulse_timestamp_seconds", "When a worker's event loop last woke up.", mode="liveall")
@@ -103,18 +128,20 @@ _requests: dict[tuple[str, str, str, int], tuple[Counter, Histogram]] = {}
 
 
 class BatchMetrics(Observer):
-    """Counts what one model's batcher does; series exist from the start, so rates are right from the first event."""
+    """Counts what one version's batcher does; series exist from the start, so rates are right from the first event."""
 
-    def __init__(self, model: str) -> None:
-        self._rows = ROWS.labels(model)
-        self._batch = BATCH_ROWS.labels(model)
+    def __init__(self, model: str, version: int) -> None:
+        self._rows = ROWS.labels(model, version)
+        self._batch = BATCH_ROWS.labels(model, version)
+        self._last = LAST_INFERENCE.labels(model, version)
         self._rejections = {
-            reason: REJECTIONS.labels(model, reason) for reason in ("queue_full", "deadline", "draining")
+            reason: REJECTIONS.labels(model, version, reason) for reason in ("queue_full", "deadline", "draining")
         }
 
     def ran(self, rows: int) -> None:
         TALLY.count(self._rows, rows)
         TALLY.observe(self._batch, rows)
+        TALLY.stamp(self._last)
 
     def rejected(self, reason: str) -> None:
         TALLY.count(self._rejections[reason])
@@ -138,24 +165,14 @@ def record_request(door: str, route: str, method: str, status: int, seconds: flo
     TALLY.observe(series[1], seconds)
 
 
-def record_model(entry: Entry) -> None:
-    """Exports a version's state; where it serves, also its identity, load time and reference distributions."""
-    version = str(entry.version)
-    for state in State:
-        MODEL_STATE.labels(entry.name, version, state).set(entry.state is state)
-    if entry.model:
-        MODEL_INFO.labels(entry.name, version, entry.model.bundle.sha256).set(1)
-        MODEL_LOAD.labels(entry.name, version).set(entry.model.load_s)
-        for feature, distribution in entry.model.bundle.manifest.reference.items():
-            for index, share in enumerate(distribution.shares):
-                REFERENCE.labels(entry.name, version, feature, str(index)).set(share)
+def everything() -> Collector:
+    """What collects the metrics of all workers; reading their files takes milliseconds."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    return REGISTRY if folder is None else _multiprocess.MultiProcessCollector(None, path=folder)  # type: ignore[no-untyped-call]
 
 
 def render() -> bytes:
-    """All metrics of all workers, in Prometheus's text format. Takes milliseconds: call it off the event loop."""
-    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
-    if folder is None:
-        return generate_latest(REGISTRY)
+    """All metrics of all workers, in Prometheus's text format. Call it off the event loop, as it takes milliseconds."""
     registry = CollectorRegistry()
-    _multiprocess.MultiProcessCollector(registry, path=folder)  # type: ignore[no-untyped-call]
+    registry.register(everything())
     return generate_latest(registry)

@@ -9,7 +9,7 @@ import asyncio
 import faulthandler
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
@@ -26,7 +26,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _STATM = Path("/proc/self/statm")
 
 
-async def beat_forever(catalog: Catalog, every_beat: Callable[[], None], heartbeat_s: float) -> None:
+async def beat_forever(catalog: Catalog, every_beat: Iterable[Callable[[], None]], heartbeat_s: float) -> None:
     """Runs until cancelled. An engine that does not answer delays no other: its beat is left pending, not repeated."""
     pending: dict[str, asyncio.Task[None]] = {}
     loop = asyncio.get_running_loop()
@@ -48,12 +48,13 @@ async def beat_forever(catalog: Catalog, every_beat: Callable[[], None], heartbe
         switch.off()
 
 
-def _take_pulse(catalog: Catalog, every_beat: Callable[[], None], lag_s: float) -> None:
+def _take_pulse(catalog: Catalog, every_beat: Iterable[Callable[[], None]], lag_s: float) -> None:
     """Whatever cannot be measured, the heart goes on."""
     try:
         metrics.LOOP_LAG.set(max(0.0, lag_s))
         measure(catalog)
-        every_beat()
+        for act in every_beat:
+            act()
     except Exception:
         log.exception("pulse_failed")
 

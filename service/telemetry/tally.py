@@ -9,7 +9,7 @@ from bisect import bisect_left
 from collections import Counter as Multiset
 from collections import defaultdict
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 INTERVAL_S = 0.02
 SETTLED_S = 0.05  # after which every worker that is not overloaded has written
@@ -21,6 +21,7 @@ class Tally:
     def __init__(self) -> None:
         self._counts: defaultdict[Counter, float] = defaultdict(float)
         self._values: defaultdict[Histogram, list[float]] = defaultdict(list)
+        self._stamps: set[Gauge] = set()
         self._is_due = False
 
     def count(self, series: Counter, amount: float = 1) -> None:
@@ -35,15 +36,30 @@ class Tally:
         if not self._is_due:
             self._call_flush()
 
+    def observe_many(self, series: Histogram, values: list[float]) -> None:
+        """Adds values to a histogram."""
+        self._values[series] += values
+        if not self._is_due:
+            self._call_flush()
+
+    def stamp(self, series: Gauge) -> None:
+        """Sets a gauge to the time at which this is written."""
+        self._stamps.add(series)
+        if not self._is_due:
+            self._call_flush()
+
     def flush(self) -> None:
         """Writes what has gathered."""
         self._is_due = False
         counts, self._counts = self._counts, defaultdict(float)
         values, self._values = self._values, defaultdict(list)
+        stamps, self._stamps = self._stamps, set()
         for counter, amount in counts.items():
             counter.inc(amount)
         for histogram, gathered in values.items():
             observe_all(histogram, gathered)
+        for gauge in stamps:
+            gauge.set_to_current_time()
 
     def _call_flush(self) -> None:
         self._is_due = True

@@ -39,7 +39,7 @@ async function choose(name) {
   if (document.querySelector("input[name=gate]:checked").value !== name) return; // another was chosen meanwhile
   details = known.get(name);
   drawSurface(details.decision_surface);
-  byId("surface").setAttribute("aria-label", surfaceInWords(details));
+  byId("surface").ariaLabel = surfaceInWords(details);
   byId("truth").tBodies[0].replaceChildren(...details.truth_table.map(truthRow));
   byId("corners").replaceChildren(...details.truth_table.map(corner));
   await update();
@@ -106,7 +106,7 @@ function complainOf({ message }) {
 ["a", "b"].forEach((id, place) => {
   byId(id).onclick = () => {
     inputs[place] = 1 - inputs[place];
-    byId(id).setAttribute("aria-checked", inputs[place] === 1);
+    byId(id).ariaChecked = inputs[place] === 1;
     byId(id).querySelector("span").textContent = inputs[place];
     if (details) update();
   };

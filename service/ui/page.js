@@ -154,7 +154,8 @@ const WORDS = {
 
 function setMode(mode) {
   pad.turn(mode);
-  for (const [id, kind] of [["duel", "digit"], ["insight", "digit"], ["number", "number"]]) byId(id).hidden = mode !== kind;
+  byId("duel").hidden = byId("insight").hidden = mode === "number";
+  byId("number").hidden = mode === "digit";
   byId("boxes").replaceChildren();
   [byId("read-title").textContent, byId("lead").textContent] = WORDS[mode];
   if (isBlank()) forget();

@@ -68,7 +68,7 @@ class Camera {
 
   #label(isOpen) {
     this.video.hidden = !isOpen;
-    this.button.setAttribute("aria-pressed", isOpen);
+    this.button.ariaPressed = isOpen;
     this.button.textContent = isOpen ? "Take picture" : "Camera";
   }
 

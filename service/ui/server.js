@@ -7,6 +7,9 @@ const AGAIN_MS = 1000;
 
 export const address = (path) => new URL(path, ROOT).href;
 
+// What some servers take. It is kept here alone, and goes when the page goes.
+export let key = "";
+
 // A failure with a message for people. `status` is 0 where there was no answer at all.
 class Failure extends Error {
   constructor(message, status) {
@@ -22,11 +25,13 @@ const sentence = (text) => {
 
 // The JSON that a route answers. Throws Failure.
 export async function ask(path, request) {
-  const answer = await fetch(address(path), request).catch(() => null);
+  const headers = { ...request?.headers, ...(key && { "x-api-key": key }) };
+  const answer = await fetch(address(path), { ...request, headers }).catch(() => null);
   if (!answer) {
     lost();
     throw new Failure("The server does not answer.", 0);
   }
+  byId("lock").hidden = answer.status !== 401;
   const body = await answer.json().catch(() => null);
   if (answer.ok && body) return body;
   const text = body?.error ?? `the server answered with status ${answer.status} and no reason`;
@@ -74,5 +79,13 @@ async function knock() {
   if (!answer?.ok) return setTimeout(knock, AGAIN_MS);
   isLost = false;
   say(byId("silence"), "");
-  document.dispatchEvent(new Event("back"));
+  goOn();
 }
+
+const goOn = () => document.dispatchEvent(new Event("back"));
+
+byId("lock").onsubmit = (event) => {
+  event.preventDefault();
+  key = encodeURI(byId("key").value.trim()); // a header takes no other letters
+  goOn();
+};

@@ -28,7 +28,7 @@ export class Wiring {
     this.svg.replaceChildren();
     if (weights.hidden_weights) this.#twoLayers(weights, inputs);
     else this.#neuron(weights, inputs);
-    this.svg.setAttribute("aria-label", `The network with its weights. ${this.words}`);
+    this.svg.ariaLabel = `The network with its weights. ${this.words}`;
   }
 
   #neuron({ weights, bias: [bias] }, inputs) {

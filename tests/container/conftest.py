@@ -18,7 +18,7 @@ def image() -> str:
     return IMAGE
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def stack(image: str) -> Iterator[Stack]:
     """Everything that `docker compose --profile demo up` starts."""
     tag = "under-test-in-a-stack"  # which nobody has built

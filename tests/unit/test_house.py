@@ -9,8 +9,9 @@ from tests.servers import REPOSITORY
 
 FORBIDDEN = {
     "models": {"service", "training", "bentoml", "starlette"},
-    "service": {"training", "torchvision"},
-    "training": {"service", "bentoml", "starlette"},
+    "service": {"training", "torchvision", "axon"},
+    "training": {"service", "bentoml", "starlette", "axon"},
+    "client": {"service", "training", "models", "bentoml", "onnxruntime", "starlette"},
 }
 TORCH_ROOMS = ("models/networks/", "training/", "service/inference/torch_engine.py", "service/inference/engine.py")
 FILES = sorted(path for room in FORBIDDEN for path in (REPOSITORY / room).rglob("*.py"))
@@ -36,4 +37,5 @@ def test_the_environment_is_read_in_few_places(path: Path) -> None:
     place = path.relative_to(REPOSITORY).as_posix()
     reads = "os.environ" in path.read_text() or "os.getenv" in path.read_text()
     allowed = {"service/settings.py", "service/__main__.py", "service/telemetry/metrics.py", "training/__main__.py"}
+    allowed.add("client/axon/__main__.py")
     assert not reads or place in allowed

@@ -49,18 +49,19 @@ class Digits:
     async def read(self, request: Request) -> Answer:
         """Reads one or many pictures, in whichever form they come."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
-        question = self.ask(**parse_query(request, _QUERY))
+        question = self.ask(request.state.request_id, **parse_query(request, _QUERY))
         ahead_s = request.scope["state"].get(body.AHEAD, 0.0)
         with question.reader.batcher.expect(body.rows_in(request.scope), deadline, ahead_s):
             images = await self._images(request, deadline)
         document = await self.predict(images, question, deadline, request.state.request_id)
         began = time.perf_counter()
         response = answer(document)
-        self._pipeline.observe_stage(question.reader.name, "encode", time.perf_counter() - began)
+        self._pipeline.observe_stage(question.reader, "encode", time.perf_counter() - began)
         return response
 
     def ask(
         self,
+        request_id: str,
         model: str = DEFAULT_MODEL,
         version: int | None = None,
         top_k: int = DEFAULT_TOP_K,
@@ -69,26 +70,26 @@ class Digits:
         """Checks what is asked before anything is decoded for it. Raises UnknownModel, NotReady or InvalidInput."""
         if not 1 <= top_k <= DIGITS:
             raise InvalidInput(f"top_k must be a whole number from 1 to {DIGITS}, got {top_k}")
-        return Question(self._pipeline.reader(model, version), top_k, explain)
+        return Question(self._pipeline.reader(model, version, request_id), top_k, explain)
 
     async def predict(self, images: Images, question: Question, deadline: float, request_id: str) -> dict[str, Any]:
         """The whole answer for images that are checked. Raises Overloaded, DeadlineExceeded, NotReady."""
         reader = question.reader
         if question.explain and len(images.images) > MOST_EXPLAINED:
             raise TooLarge(f"explain=true takes at most {MOST_EXPLAINED} images, got {len(images.images)}")
-        self._pipeline.observe_stage(reader.name, "decode", images.decode_s)
-        self._pipeline.observe_stage(reader.name, "normalise", images.normalise_s)
+        self._pipeline.observe_stage(reader, "decode", images.decode_s)
+        self._pipeline.observe_stage(reader, "normalise", images.normalise_s)
         result = await self._pipeline.read(images.images, reader, question.top_k, deadline, images.are_several)
         timing = _timing(images, result)
         if question.explain:
             began = time.perf_counter()
-            explanations = await self._pipeline.explain(images.images, result, reader, deadline)
+            explanations = await self._pipeline.explain(images.images, result, result.model, deadline)
             for prediction, explanation in zip(result.predictions, explanations, strict=True):
                 prediction.update(explanation)
             timing["explain"] = _milliseconds(time.perf_counter() - began)
         return {
             "predictions": result.predictions,
-            "model": reference(reader),
+            "model": reference(result.model),
             "timing_ms": timing,
             "request_id": request_id,
         }

@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import JSON, InvalidInput
 from service.inference.catalog import LoadedModel
+from service.schemas import MOST_VERSION
 
 Parser = Callable[[str], Any]
 Handler = Callable[[Request], Awaitable[ASGIApp]]  # what it returns sends itself
@@ -51,7 +52,7 @@ def flag(name: str) -> Parser:
     return parse
 
 
-version = whole("version", 1, 999_999_999)
+version = whole("version", 1, MOST_VERSION)
 
 
 class Endpoint:

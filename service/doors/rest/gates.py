@@ -24,7 +24,7 @@ class Gates:
     def __init__(self, pipeline: Pipeline, settings: Settings) -> None:
         self._pipeline = pipeline
         self._http = settings.http
-        self._surfaces: dict[str, dict[str, Any]] = {}  # by SHA-256 of the bundle: 1,681 rows that never change
+        self._surfaces: dict[str, tuple[str, dict[str, Any]]] = {}  # by model, with its SHA-256: 1,681 rows
 
     async def every(self, request: Request) -> Answer:
         """Each gate with its truth table."""
@@ -42,7 +42,7 @@ class Gates:
         """One gate: truth table, weights, and the decision surface as probabilities over a square."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         parse_query(request, {})
-        model = self._pipeline.gate(request.path_params["gate"])
+        model = self._pipeline.gate(request.path_params["gate"], request.state.request_id)
         summary = await self._summary(model, deadline)
         details = {
             "weights": load_tensors(model.bundle.files[WEIGHTS]),
@@ -61,10 +61,11 @@ class Gates:
 
     async def evaluate(self, gate: str, rows: Any, deadline: float, request_id: str) -> dict[str, Any]:
         """The whole answer for rows that are not checked yet. Raises what intake and the pipeline raise."""
-        model = self._pipeline.gate(gate)
+        model = self._pipeline.gate(gate, request_id)
         width = model.bundle.manifest.input.shape[-1]
         inputs = intake.gate_rows(intake.count(rows, "inputs", self._http.max_images), width)
-        outputs = _outputs(await self._pipeline.fire(inputs, model, deadline))
+        answered, model = await self._pipeline.ask(inputs, model, deadline)
+        outputs = _outputs(answered.outputs)
         return {"outputs": outputs, "model": reference(model), "request_id": request_id}
 
     async def _summary(self, model: LoadedModel, deadline: float) -> dict[str, Any]:
@@ -83,13 +84,15 @@ class Gates:
 
     async def _surface(self, model: LoadedModel, deadline: float) -> dict[str, Any]:
         """Probabilities over `axis` x `axis`: `probability[j][i]` belongs to inputs (axis[i], axis[j])."""
-        if known := self._surfaces.get(model.bundle.sha256):
+        sha256, known = self._surfaces.get(model.name, ("", {}))
+        if sha256 == model.bundle.sha256:
             return known
         first, second = np.meshgrid(SURFACE_AXIS, SURFACE_AXIS)
         points = np.stack([first.ravel(), second.ravel()], axis=1).astype(np.float32)
         probabilities = await self._pipeline.fire(points, model, deadline)
         square = probabilities.reshape(first.shape).round(4)
-        surface = self._surfaces[model.bundle.sha256] = {"axis": SURFACE_AXIS.round(2), "probability": square}
+        surface = {"axis": SURFACE_AXIS.round(2), "probability": square}
+        self._surfaces[model.name] = model.bundle.sha256, surface
         return surface
 
 

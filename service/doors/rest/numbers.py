@@ -49,7 +49,7 @@ class Numbers:
     async def read(self, request: Request) -> Answer:
         """Reads one picture: every digit in it, line by line."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
-        question = self._ask(**parse_query(request, _QUERY))
+        question = self._ask(request.state.request_id, **parse_query(request, _QUERY))
         ahead_s = request.scope["state"].get(body.AHEAD, 0.0)
         with question.reader.batcher.expect(USUAL_ROWS, deadline, ahead_s):
             written = await self._pictures.read_number(await self._picture(request, deadline), deadline)
@@ -57,11 +57,15 @@ class Numbers:
         return answer(document | {"request_id": request.state.request_id})
 
     def _ask(
-        self, model: str = DEFAULT_MODEL, version: int | None = None, decimal: bool = False, minus: bool = False
+        self,
+        request_id: str,
+        model: str = DEFAULT_MODEL,
+        version: int | None = None,
+        decimal: bool = False,
+        minus: bool = False,
     ) -> Question:
-        return Question(
-            self._pipeline.line_reader(model, version), self._pipeline.second_reader(SECOND_READER), decimal, minus
-        )
+        reader = self._pipeline.line_reader(model, version, request_id)
+        return Question(reader, self._pipeline.second_reader(SECOND_READER), decimal, minus)
 
     async def _picture(self, request: Request, deadline: float) -> bytes:
         media_type = body.media_type_of(request.scope)
@@ -79,8 +83,8 @@ class Numbers:
     async def _spell(self, written: Written, question: Question, deadline: float) -> dict[str, Any]:
         """The whole answer but its id. Raises UnusableInput for too many digits, and what Batcher.submit raises."""
         reader, writing = question.reader, written.writing
-        self._pipeline.observe_stage(reader.name, "decode", written.decode_s)
-        self._pipeline.observe_stage(reader.name, "segment", written.segment_s)
+        self._pipeline.observe_stage(reader, "decode", written.decode_s)
+        self._pipeline.observe_stage(reader, "segment", written.segment_s)
         if not writing.strips:
             timing = _timing(written, 0, 0)
             return _document("", [], [], reader, timing) | {"accepted": False, "reason": BLANK}
@@ -94,7 +98,7 @@ class Numbers:
         text = _text([(digit["line"], digit["box"], sign) for digit, sign in zip(digits, signs, strict=True)], marks)
         reason = next((digit["reason"] for digit in digits if digit["reason"]), None if digits else NOT_A_DIGIT)
         timing = _timing(written, result.queue_s, result.compute_s)
-        return _document(text, digits, marks, reader, timing) | {"accepted": reason is None, "reason": reason}
+        return _document(text, digits, marks, result.model, timing) | {"accepted": reason is None, "reason": reason}
 
 
 def _document(

@@ -8,25 +8,27 @@ from starlette.responses import Response
 from models.bundle import CARD
 from service.doors.rest.exchange import Answer, answer, parse_query, version
 from service.inference.catalog import Catalog, Entry
+from service.inference.rollout import Rollout
 
 
 class Published:
     """The handlers of the models' routes."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, rollout: Rollout) -> None:
         self._catalog = catalog
+        self._rollout = rollout
 
     async def every(self, request: Request) -> Answer:
         """Each version with its state; one that failed to load, with the reason."""
         parse_query(request, {})
-        listing = [_listing(entry) for entry in self._catalog.entries()]
-        return answer({"models": listing, "request_id": request.state.request_id})
+        models = [listing(entry, self._rollout) for entry in self._catalog.entries()]
+        return answer({"models": models, "request_id": request.state.request_id})
 
     async def describe(self, request: Request) -> Answer:
         """One version with its manifest; null for one that failed to load."""
         entry = self._entry(request)
         manifest = entry.model.bundle.manifest.model_dump(mode="json", exclude_unset=True) if entry.model else None
-        return answer(_listing(entry) | {"manifest": manifest, "request_id": request.state.request_id})
+        return answer(listing(entry, self._rollout) | {"manifest": manifest, "request_id": request.state.request_id})
 
     async def card(self, request: Request) -> Response:
         """The model card, as Markdown."""
@@ -38,7 +40,8 @@ class Published:
         return self._catalog.entry(request.path_params["name"], **options)
 
 
-def _listing(entry: Entry) -> dict[str, Any]:
+def listing(entry: Entry, rollout: Rollout) -> dict[str, Any]:
+    """A version as the door shows it."""
     model = entry.model
     return {
         "name": entry.name,
@@ -48,4 +51,5 @@ def _listing(entry: Entry) -> dict[str, Any]:
         "reason": entry.reason,
         "sha256": model.bundle.sha256 if model else None,
         "platform": model.platform if model else None,
+        **rollout.standing(entry.name, entry.version)._asdict(),
     }

@@ -23,6 +23,10 @@ TRAFFIC_S = 15
 RANGE_S = 60
 # At this range and resolution a point is 1 s; Grafana's $__rate_interval is then four scrapes, which are 1 s here.
 BUILT_IN = {"__rate_interval": "4s", "__interval": "1s", "__range": f"{RANGE_S}s"}
+TRIALS = {
+    "AXON_ROLLOUT__CANARIES": '{"rnn": {"version": 1, "share": 0.5}}',
+    "AXON_ROLLOUT__SHADOWS": '{"cnn": {"version": 1, "share": 1}}',
+}
 OWN = {"ALERTS"}  # Prometheus makes it where an alert is pending or fires
 
 
@@ -60,7 +64,7 @@ class Watched:
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Watched]:
     folder = tmp_path_factory.mktemp("watched")
     with (
-        serving(folder / "server", AXON_HTTP__WORKERS="2") as server,
+        serving(folder / "server", AXON_HTTP__WORKERS="2", **TRIALS) as server,
         watching(folder, axon=[f"127.0.0.1:{server.port}"]) as prometheus,
     ):
         until(lambda: prometheus.ask("query", query="up{job='axon'} == 1")["result"], 30, "a first scrape")

@@ -1,11 +1,14 @@
 import re
+from types import SimpleNamespace
 
 import httpx
 import pytest
 from pydantic import TypeAdapter
 
 from service import schemas
-from service.doors.rest import document
+from service.doors import document, open_inference
+from service.doors.access import is_open
+from service.settings import Settings
 from tests.servers import REPOSITORY, Server
 from training import strokes
 
@@ -14,6 +17,7 @@ def test_every_route_is_described(server: Server) -> None:
     described = set(server.client.get("/openapi.json").json()["paths"])
     source = (REPOSITORY / "service" / "doors" / "rest" / "__init__.py").read_text()
     routes = set(re.findall(r'Route\("(/[^"]*)"', source))
+    routes |= {route.path for route in open_inference.routes(SimpleNamespace(catalog=None), None, None, Settings())}
     assert routes - described == {"/", "/docs", "/openapi.json", "/ui", "/ui/", "/ui/{file}"}
     assert described <= routes
 
@@ -49,3 +53,15 @@ def test_the_document_is_closed() -> None:
     text = str(document.describe())
     references = set(re.findall(r"#/components/schemas/(\w+)", text))
     assert references <= set(document.describe()["components"]["schemas"])
+
+
+def test_the_document_says_which_routes_take_a_key() -> None:
+    described = document.describe()
+    schemes = described["components"]["securitySchemes"]
+    assert [set(way) for way in described["security"]] == [set(), *({name} for name in schemes)]
+    for path, operations in described["paths"].items():
+        for method, operation in operations.items():
+            scope = {"path": path, "method": method.upper()}
+            assert ("security" in operation) == is_open(scope), path
+            assert operation.get("security", []) == []
+            assert {"401", "403"} <= set(operation["responses"])

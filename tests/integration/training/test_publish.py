@@ -10,7 +10,7 @@ from safetensors.numpy import load
 from models import bundle
 from models.bundle import BundleExists
 from models.repository import Repository
-from service.inference.catalog import check_golden
+from service.inference.loader import check_golden
 from service.inference.onnx_engine import OnnxEngine
 from training import cnn, evaluate, gate, line, loop, report, rnn, run
 from training.gate import recipe_for

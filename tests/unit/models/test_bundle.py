@@ -16,8 +16,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def edit_manifest(folder: Path, change: Callable[[dict], object]) -> None:
+    """As one that was written before manifests were sealed."""
     path = folder / bundle.MANIFEST
     document = json.loads(path.read_bytes())
+    del document["seal"]
     change(document)
     path.write_text(json.dumps(document))
 
@@ -181,3 +183,26 @@ def test_a_bundle_without_a_required_file_is_not_written(tmp_path: Path) -> None
 def test_the_manifest_forbids_what_it_does_not_know() -> None:
     with pytest.raises(ValueError, match="Extra inputs"):
         Manifest.model_validate(bundles.manifest().model_dump() | {"pickle": "no"})
+
+
+def test_a_manifest_that_differs_in_one_digit_is_corrupt(folder: Path) -> None:
+    path = folder / bundle.MANIFEST
+    path.write_bytes(path.read_bytes().replace(b'"duration_s": 0.0', b'"duration_s": 1.0'))
+    with pytest.raises(bundle.Corrupt, match="not as it was sealed"):
+        bundle.read(folder)
+
+
+def test_every_flipped_byte_of_a_manifest_is_noticed(folder: Path) -> None:
+    path = folder / bundle.MANIFEST
+    good = path.read_bytes()
+    for place in range(0, len(good), 7):
+        path.write_bytes(good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :])
+        with pytest.raises(bundle.BundleError):
+            bundle.read(folder)
+    path.write_bytes(good)
+    assert bundle.read(folder).manifest.seal
+
+
+def test_the_manifest_that_write_returns_is_the_one_that_is_read(tmp_path: Path) -> None:
+    folder = tmp_path / "fake" / "1"
+    assert bundle.write(folder, bundles.manifest(), bundles.files()) == bundle.read(folder).manifest

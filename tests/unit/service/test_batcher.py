@@ -252,3 +252,24 @@ def test_time_in_which_nobody_waited_is_not_taken_for_work() -> None:
 
     story = tell(Setup(False, seconds_per_row=2**-10), script)
     assert [request.end.kind for request in story.requests[3:5]] == [Answer, Answer]
+
+
+def test_the_urgent_go_first_and_whoever_may_wait_goes_last() -> None:
+    engine = Gated()
+    answered: list[int] = []
+
+    async def scenario() -> None:
+        one = batcher(engine, rows=1)
+
+        async def ask(value: int, priority: int) -> None:
+            await one.submit(rows(value), due(), priority)
+            answered.append(value)
+
+        occupant = await occupy(one, rows(0))
+        others = [asyncio.create_task(ask(value, priority)) for value, priority in enumerate((3, 2, 1, 2, 1))]
+        await until(lambda: one.queued_rows == 5)
+        engine.gate.set()
+        await asyncio.gather(occupant, *others)
+
+    asyncio.run(scenario())
+    assert answered == [2, 4, 1, 3, 0]

@@ -14,9 +14,10 @@ from models import bundle
 from models.bundle import Bundle
 from models.repository import Repository
 from service.inference.batcher import Batcher
-from service.inference.catalog import GOLDEN_TOLERANCE, QUANTISED, Catalog, State, check_golden
+from service.inference.catalog import State
 from service.inference.engine import Engine, Rows, open_engine, precision_of
-from service.settings import Inference, Models
+from service.inference.loader import GOLDEN_TOLERANCE, QUANTISED, Loader, check_golden
+from service.settings import Inference
 from tests.servers import REPOSITORY
 
 PUBLISHED = Repository(REPOSITORY / "models" / "published")
@@ -140,13 +141,9 @@ def test_a_gate_is_never_rounded() -> None:
 
 
 def test_models_that_are_rounded_are_served() -> None:
-    async def states() -> dict[str, State]:
-        catalog = Catalog(Models(root=REPOSITORY / "models" / "published"), ENGINES["torch-bfloat16"], 1)
-        catalog.load()
-        await catalog.close(1)
-        return {entry.name: entry.state for entry in catalog.entries()}
-
-    assert asyncio.run(states()) == dict.fromkeys(PUBLISHED.names(), State.READY)
+    loader = Loader(PUBLISHED, ENGINES["torch-bfloat16"], 1)
+    states = {name: loader.load(name, PUBLISHED.default(name)).state for name in PUBLISHED.names()}
+    assert states == dict.fromkeys(PUBLISHED.names(), State.READY)
 
 
 def test_bfloat16_is_torchs() -> None:

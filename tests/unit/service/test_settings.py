@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from service import keys
 from service.settings import Settings, SettingsError, variables
 
 SETTINGS = sorted(variable.name for variable in variables())
@@ -87,3 +88,26 @@ def test_every_setting_is_documented() -> None:
     assert len(SETTINGS) > 15
     for variable in variables():
         assert variable.meaning, variable.name
+
+
+@pytest.mark.parametrize("name", ["AXON_ACCESS__KEYS", "AXON_ACCESS__MANAGEMENT_KEYS"])
+@pytest.mark.parametrize(
+    "shape",
+    ['{"mobile": "%s"}', '{"%s": "mobile"}', '{"mobile": "sha256:%s"}', '["%s"]', '"%s"', "%s", '{"%s"', "null%s"],
+)
+def test_a_key_in_the_place_of_its_hash_is_an_error_that_does_not_repeat_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, shape: str
+) -> None:
+    key = keys.make()
+    monkeypatch.setenv(name, shape % key)
+    with pytest.raises(SettingsError, match=f"{name} must be") as caught:
+        Settings.load()
+    assert key not in str(caught.value)
+
+
+def test_no_key_is_needed_only_where_none_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert Settings.load().access.keys == {}
+    for slip in ("", "null", "[]", '{"mobile": ""}', '{"mobile": null}'):
+        monkeypatch.setenv("AXON_ACCESS__KEYS", slip)
+        with pytest.raises(SettingsError, match="AXON_ACCESS__KEYS must be"):
+            Settings.load()

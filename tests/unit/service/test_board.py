@@ -1,0 +1,60 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from service.inference.board import ORDERS, Board, Finding, Orders, Report
+
+
+def report(pid: int, **reasons: str | None) -> Report:
+    versions = {name: Finding(attempt="", reason=reason) for name, reason in reasons.items()}
+    return Report(pid=pid, order=0, versions=versions, is_pending=False)
+
+
+def unload(name: str) -> object:
+    return lambda orders, _: orders.model_copy(update={"unloaded": orders.unloaded | {name}})
+
+
+def test_an_order_reaches_every_worker_and_the_next_one(tmp_path: Path) -> None:
+    one, two = Board(tmp_path, 1), Board(tmp_path, 2)
+    assert two.orders() == Orders()
+    assert one.order(unload("cnn")) == 1
+    assert two.order(unload("rnn")) == 2
+    assert one.orders() == Board(tmp_path, 3).orders() == Orders(number=2, unloaded=frozenset({"cnn", "rnn"}))
+
+
+def test_orders_outlive_the_folder_where_they_have_a_file(tmp_path: Path) -> None:
+    kept = tmp_path / "kept" / "orders.json"
+    Board(tmp_path / "one", 1, kept).order(unload("cnn"))
+    assert Board(tmp_path / "two", 1, kept).orders().unloaded == {"cnn"}
+
+
+def test_a_report_is_read_by_the_others_while_its_worker_lives(tmp_path: Path) -> None:
+    one, two = Board(tmp_path, 1), Board(tmp_path, 2)
+    one.report(report(os.getpid(), cnn=None))
+    assert two.others() == [report(os.getpid(), cnn=None)]
+    assert one.others() == []
+    one.report(report(os.getpid(), cnn="Corrupt"))
+    assert two.others() == [report(os.getpid(), cnn="Corrupt")]
+    gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    one.report(report(int(gone.stdout), cnn=None))
+    assert two.others() == []
+
+
+def test_what_cannot_be_read_is_no_order(tmp_path: Path) -> None:
+    (tmp_path / ORDERS).write_text("half of a fi")
+    assert Board(tmp_path, 1).orders() == Orders()
+
+
+def test_orders_given_at_once_are_all_kept(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from service.inference.board import Board\n"
+        "for turn in range(20):\n"
+        "    name = f'{sys.argv[2]}-{turn}'\n"
+        "    Board(Path(sys.argv[1]), 1).order(\n"
+        "        lambda orders, _: orders.model_copy(update={'unloaded': orders.unloaded | {name}}))\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), each]) for each in "ab"]
+    assert [process.wait(60) for process in processes] == [0, 0]
+    orders = Board(tmp_path, 1).orders()
+    assert orders.number == len(orders.unloaded) == 40

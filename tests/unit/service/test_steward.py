@@ -1,0 +1,246 @@
+import asyncio
+import shutil
+import threading
+import weakref
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models import bundle
+from service.errors import UnknownModel, UnusableInput
+from tests import bundles
+from tests.servers import until
+from tests.stewards import Worker
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """One model in one version."""
+    bundles.publish(tmp_path / "models", "cnn", 1)
+    return tmp_path / "models"
+
+
+def test_a_new_version_takes_over_once_its_files_have_settled(root: Path) -> None:
+    worker = Worker(root)
+    bundles.publish(root, "cnn", 2)
+    worker.tend()
+    assert worker.states() == {"cnn/1*": "READY"}, "seen for the first time: it may be half copied"
+    worker.tend()
+    assert worker.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+    bundles.publish(root, "cnn", 3)
+    worker.tend(2)
+    assert worker.states() == {"cnn/2": "READY", "cnn/3*": "READY"}, "two are kept"
+    assert worker.told == ["cnn/1 READY", "cnn/2 READY", "cnn/3 READY"]
+
+
+def test_a_new_model_is_served(root: Path) -> None:
+    worker = Worker(root)
+    bundles.publish(root, "rnn", 1)
+    worker.tend(2)
+    assert worker.states() == {"cnn/1*": "READY", "rnn/1*": "READY"}
+
+
+FILES = [*bundle.REQUIRED, bundle.MANIFEST, "figures/curve.png"]
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_bad_version_never_replaces_a_good_one_and_serves_when_it_is_mended(root: Path, name: str) -> None:
+    worker = Worker(root)
+    folder = bundles.publish(root, "cnn", 2)
+    good = (folder / name).read_bytes()
+    (folder / name).write_bytes(bytes([good[0] ^ 1]) + good[1:])
+    worker.tend(3)
+    assert worker.states() == {"cnn/1*": "READY", "cnn/2": "FAILED"}
+    reason = worker.catalog.entry("cnn", 2).reason
+    assert "cnn/2" in reason
+    assert worker.catalog.get("cnn").version == 1
+    (folder / name).write_bytes(good)
+    worker.tend(2)
+    assert worker.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+
+
+def test_a_version_whose_golden_logits_differ_has_failed(root: Path) -> None:
+    worker = Worker(root)
+    bundles.publish(root, "cnn", 2, other={bundle.ONNX: bundles.graph(scale=1.01)})
+    worker.tend(2)
+    assert worker.states() == {"cnn/1*": "READY", "cnn/2": "FAILED"}
+    assert worker.catalog.entry("cnn", 2).reason.startswith("GoldenMismatch: golden logits differ by up to 0.1")
+
+
+def test_a_failure_is_not_repeated_while_nothing_changes(root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    worker = Worker(root)
+    (bundles.publish(root, "cnn", 2) / bundle.ONNX).write_bytes(b"")
+    worker.tend(8)
+    assert [record.getMessage() for record in caplog.records if "failed" in record.getMessage()] == [
+        "model_failed name=cnn version=2"
+    ]
+
+
+def test_a_version_that_is_taken_away_is_served_no_more_but_the_last_one_stays(root: Path) -> None:
+    bundles.publish(root, "cnn", 2)
+    worker = Worker(root)
+    shutil.rmtree(root / "cnn" / "2")
+    worker.tend(2)
+    assert worker.states() == {"cnn/1*": "READY"}
+    shutil.rmtree(root)
+    worker.tend(2)
+    assert worker.states() == {"cnn/1*": "READY"}, "the disk may be away"
+
+
+def test_a_version_becomes_the_default_when_every_worker_has_it(root: Path) -> None:
+    one, two = Worker(root, 1), Worker(root, 2)
+    bundles.publish(root, "cnn", 2)
+    one.tend(3)
+    assert one.states() == {"cnn/1*": "READY", "cnn/2": "LOADING"}
+    two.tend(2)
+    assert two.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+    one.tend()
+    assert one.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+
+
+def test_a_version_that_fails_in_one_worker_serves_in_none(root: Path) -> None:
+    one, two = Worker(root, 1), Worker(root, 2)
+    folder = bundles.publish(root, "cnn", 2)
+    one.tend(2)
+    (folder / bundle.ONNX).write_bytes(b"")
+    two.tend(2)
+    one.tend(2)
+    assert one.states() == two.states() == {"cnn/1*": "READY", "cnn/2": "FAILED"}
+    assert one.catalog.entry("cnn", 2).reason == two.catalog.entry("cnn", 2).reason
+
+
+def test_what_another_worker_made_of_other_files_does_not_count(root: Path) -> None:
+    one, two = Worker(root, 1), Worker(root, 2)
+    folder = bundles.publish(root, "cnn", 2)
+    good = (folder / bundle.ONNX).read_bytes()
+    (folder / bundle.ONNX).write_bytes(b"")
+    for worker in (one, two, one, two):
+        worker.tend()
+    assert one.states() == two.states() == {"cnn/1*": "READY", "cnn/2": "FAILED"}
+    (folder / bundle.ONNX).write_bytes(good)
+    one.tend(2)
+    assert one.states() == {"cnn/1*": "READY", "cnn/2": "LOADING"}, "the other one has not seen it mended"
+    two.tend(2)
+    one.tend()
+    assert one.states() == two.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+
+
+def test_an_order_is_not_done_while_another_worker_has_yet_to_try_again(root: Path) -> None:
+    one, two = Worker(root, 1, watch_s=0), Worker(root, 2, watch_s=0)
+    folder = bundles.publish(root, "cnn", 2)
+    good = (folder / bundle.ONNX).read_bytes()
+    (folder / bundle.ONNX).write_bytes(b"")
+    order = {"loads": {"cnn": 1}}
+    one.board.order(lambda orders, number: orders.model_copy(update=order))
+    for worker in (one, two):
+        worker.tend()
+    (folder / bundle.ONNX).write_bytes(good)
+    one.board.order(lambda orders, number: orders.model_copy(update={"loads": {"cnn": number}}))
+    one.tend(2)
+    assert one.states() == {"cnn/1*": "READY", "cnn/2": "LOADING"}
+    assert one.steward.report().is_pending, "the other one's failure is older than the order"
+    two.tend()
+    one.tend()
+    assert one.states() == two.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+    assert not one.steward.report().is_pending
+
+
+def test_a_request_in_flight_keeps_its_model_which_then_goes_with_its_thread(root: Path) -> None:
+    worker = Worker(root, keep=1)
+    held = worker.catalog.get("cnn")
+    gone, threads = weakref.ref(held), threading.active_count()
+    bundles.publish(root, "cnn", 2)
+    worker.tend(2)
+    assert worker.states() == {"cnn/2*": "READY"}
+    answer = asyncio.run(held.infer(bundles.image_of(7)[None], np.inf))
+    assert answer.outputs["probabilities"].argmax() == 7
+    del held
+    assert gone() is None
+    until(lambda: threading.active_count() == threads, 5, "the end of the old model's thread")
+
+
+def act(worker: Worker, *orders: object) -> None:
+    """Gives orders while the worker watches."""
+
+    async def scenario() -> None:
+        watch = asyncio.create_task(worker.steward.watch())
+        for order in orders:
+            await order()
+        watch.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_pin_unpin_and_roll_back(root: Path) -> None:
+    bundles.publish(root, "cnn", 2)
+    bundles.publish(root, "cnn", 3)
+    worker = Worker(root, watch_s=0)
+    manage = worker.management
+    act(worker, lambda: manage.pin("cnn", 1))
+    assert worker.states() == {"cnn/1*": "READY", "cnn/2": "READY", "cnn/3": "READY"}
+    act(worker, lambda: manage.unpin("cnn"))
+    assert worker.states() == {"cnn/2": "READY", "cnn/3*": "READY"}
+    act(worker, lambda: manage.roll_back("cnn"), lambda: manage.roll_back("cnn"))
+    assert worker.states() == {"cnn/1*": "READY", "cnn/2": "READY", "cnn/3": "READY"}
+    with pytest.raises(UnusableInput, match="no version before it"):
+        act(worker, lambda: manage.roll_back("cnn"))
+    with pytest.raises(UnknownModel, match="no version 9; published: 1, 2, 3"):
+        act(worker, lambda: manage.pin("cnn", 9))
+
+
+def test_an_order_overrules_the_pin_of_the_settings(root: Path) -> None:
+    bundles.publish(root, "cnn", 2)
+    worker = Worker(root, pins={"cnn": 1}, watch_s=0)
+    assert worker.catalog.get("cnn").version == 1
+    act(worker, lambda: worker.management.unpin("cnn"))
+    assert worker.catalog.get("cnn").version == 2
+
+
+def test_a_pin_to_a_version_that_fails_changes_nothing(root: Path) -> None:
+    bundles.publish(root, "cnn", 2)
+    worker = Worker(root, keep=1, watch_s=0)
+    (root / "cnn" / "1" / bundle.ONNX).write_bytes(b"")
+    with pytest.raises(UnusableInput, match="cannot serve, so nothing is changed: WrongSize: cnn/1"):
+        act(worker, lambda: worker.management.pin("cnn", 1))
+    assert worker.states() == {"cnn/2*": "READY"}
+    assert worker.board.orders().pins == {}
+
+
+def test_unload_and_load(root: Path) -> None:
+    bundles.publish(root, "rnn", 1)
+    worker = Worker(root, watch_s=0)
+    act(worker, lambda: worker.management.unload("cnn"))
+    assert worker.states() == {"cnn/1*": "UNLOADED", "rnn/1*": "READY"}
+    with pytest.raises(UnknownModel, match="'cnn' is unloaded"):
+        worker.catalog.get("cnn")
+    act(worker, lambda: worker.management.load("cnn"))
+    assert worker.states() == {"cnn/1*": "READY", "rnn/1*": "READY"}
+    with pytest.raises(UnknownModel, match="published: cnn, rnn"):
+        act(worker, lambda: worker.management.load("gpt"))
+
+
+def test_load_looks_at_once_and_says_what_failed(root: Path) -> None:
+    worker = Worker(root, watch_s=0)
+    folder = bundles.publish(root, "cnn", 2)
+    onnx = (folder / bundle.ONNX).read_bytes()
+    (folder / bundle.ONNX).write_bytes(b"")
+    with pytest.raises(UnusableInput, match="version 2 failed to load: WrongSize"):
+        act(worker, lambda: worker.management.load("cnn"))
+    (folder / bundle.ONNX).write_bytes(onnx)
+    act(worker, lambda: worker.management.load("cnn"))
+    assert worker.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+
+
+def test_a_worker_that_starts_later_does_as_was_ordered(root: Path) -> None:
+    bundles.publish(root, "cnn", 2)
+    one = Worker(root, 1, watch_s=0)
+    act(one, lambda: one.management.pin("cnn", 1))
+    assert Worker(root, 2).states() == {"cnn/1*": "READY", "cnn/2": "READY"}
+
+
+def test_a_candidate_is_loaded_but_not_the_default(root: Path) -> None:
+    worker = Worker(root, candidates={"cnn": frozenset({2})})
+    bundles.publish(root, "cnn", 2)
+    worker.tend(2)
+    assert worker.states() == {"cnn/1*": "READY", "cnn/2": "READY"}
