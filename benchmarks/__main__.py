@@ -10,7 +10,7 @@ import argparse
 import sys
 from collections.abc import Callable
 
-from benchmarks import machine, measure, report, results, stress
+from benchmarks import machine, measure, parts, report, results, stress
 from benchmarks.measure import Options
 from benchmarks.results import Results
 
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Options, Results], object]] = {
     "open": measure.measure_open,
     "start": measure.measure_start,
     "batch": lambda options, _: measure.measure_batch(options),
+    "parts": lambda options, _: parts.measure_parts(options.rounds, options.seed),
     "overload": lambda options, _: stress.measure_overload(options),
     "soak": lambda options, _: stress.measure_soak(options),
 }

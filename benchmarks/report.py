@@ -8,7 +8,7 @@ from benchmarks.arithmetic import ratio
 from benchmarks.cases import CASES, Case
 from benchmarks.contenders import AXON, CONTENDERS
 from benchmarks.environments import ROOT
-from benchmarks.results import Batches, Cell, Closed, Footprint, Open, Overload, Results, Soak, Start, Starts
+from benchmarks.results import Batches, Cell, Closed, Footprint, Open, Overload, Parts, Results, Soak, Start, Starts
 
 PAGE = ROOT / "docs" / "benchmarks.md"
 FIGURE = ROOT / "docs" / "figures" / "benchmarks.svg"
@@ -43,6 +43,8 @@ METHOD = """\
 - **Open loop**: Poisson arrivals over 64 connections at half of each server's own saturation (the best median rate for
   one JSON image). Latency counts from when a request was due, so waiting behind a stall counts. The generator is
   [`benchmarks/load.py`](../benchmarks/load.py); how late it was itself is told.
+- **Parts** are called in one process, in turn with their yardstick: Pillow's decoding of the same file (a JPEG reduced
+  as it is decoded), or a hash and as many comparisons as there are keys.
 - **Start** is from spawning the first process to the first 200 of the path that says ready, with files in the page
   cache.
 
@@ -72,6 +74,8 @@ def page(results: Results) -> str:
         parts.append(_overload(results.overload))
     if results.batch:
         parts.append(_batches(results.batch))
+    if results.parts:
+        parts.append(_parts(results.parts))
     parts.append(_start_and_memory(results.start, results.closed))
     if results.soak:
         parts.append(_soak(results.soak))
@@ -222,6 +226,21 @@ def _batches(batches: Batches) -> str:
         "answers, of all workers together.\n"
     )
     return f"## Cost against batch size\n\n{text}\n{table(head, rows)}"
+
+
+def _parts(parts: Parts) -> str:
+    rows = [
+        [
+            cost.what,
+            f"{_median(cost.ours_us):,.1f} µs",
+            cost.beside,
+            f"{_median(cost.beside_us):,.1f} µs",
+            f"{ratio(cost.ours_us, cost.beside_us):.2f}x",
+        ]
+        for cost in parts.costs
+    ]
+    text = "Processor time in one process, beside that of what nobody could leave out, in turn: medians.\n"
+    return f"## Parts of a request\n\n{text}\n{table(('', 'takes', 'beside', 'takes', 'ratio'), rows)}"
 
 
 def _start_and_memory(starts: Starts | None, closed: Closed | None) -> str:

@@ -180,6 +180,21 @@ class Batches(Record):
     costs: list[BatchCost] = []
 
 
+class PartCost(Record):
+    """Processor time of a part and of its yardstick, microseconds, by round."""
+
+    what: str
+    beside: str
+    ours_us: list[float]
+    beside_us: list[float]
+
+
+class Parts(Record):
+    """Parts of a request, in one process."""
+
+    costs: list[PartCost] = []
+
+
 class Results(Record):
     """Everything."""
 
@@ -193,6 +208,7 @@ class Results(Record):
     start: Starts | None = None
     soak: Soak | None = None
     batch: Batches | None = None
+    parts: Parts | None = None
 
 
 def load(file: Path = FILE) -> Results:

@@ -156,7 +156,7 @@ def _check_numbers(row: Any, name: str, length: int, most: int) -> None:
         raise InvalidInput(f"{name} must be {length} numbers, got {got}")
     for value in row:
         if type(value) not in (int, float) or not 0 <= value <= most:
-            raise InvalidInput(f"{name} must hold numbers from 0 to {most}, got {_show(value)}")
+            raise InvalidInput(f"{name} must hold numbers from 0 to {most}, got {show(value)}")
 
 
 def _from_base64(text: str, name: str) -> bytes:
@@ -176,5 +176,6 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "null")
 
 
-def _show(value: Any) -> str:
+def show(value: Any) -> str:
+    """A value of a JSON document as errors show it: a number itself, the kind of anything else."""
     return str(value) if type(value) in (int, float) else _kind(value)

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 log = logging.getLogger(__name__)
 
-ORDERS, LOCK = "orders.json", "lock"
+ORDERS = "orders.json"
 
 
 class Sheet(BaseModel):
@@ -96,8 +96,9 @@ class Board:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """While no other worker gives an order."""
-        with (self._folder / LOCK).open("w") as lock:
+        """While nobody else gives an order. Servers may share the orders, so the lock lies beside them."""
+        self._orders.parent.mkdir(parents=True, exist_ok=True)
+        with self._orders.with_name(f"{self._orders.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
 
@@ -115,10 +116,10 @@ class Board:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process."""
+    """Whether there is such a process; one of another user has only inherited the number."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         return False
     return True
 

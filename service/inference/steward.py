@@ -1,8 +1,8 @@
 """Keeps a worker's catalog true to the folder of published models, and to what operators order, while it serves.
 
 A new version is verified, warmed and held to its golden logits beside the one that serves. It becomes the default when
-every worker has it, in each of them at once; until then it is LOADING. One that is bad is FAILED and changes nothing.
-Requests in flight finish with the model that they began with.
+every worker has it, in all of them within milliseconds; until then it is LOADING. One that is bad is FAILED and
+changes nothing. Requests in flight finish with the model that they began with.
 """
 
 import asyncio

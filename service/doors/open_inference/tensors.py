@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.doors.intake import show
 from service.errors import InvalidInput
 
 BYTES, UINT8, INT64, FP32 = "BYTES", "UINT8", "INT64", "FP32"
@@ -96,22 +97,35 @@ def _levels(flat: list[Any], tensor: Tensor) -> Array:
             return np.frombuffer(bytes(flat), np.uint8)
     except (TypeError, ValueError):
         pass
-    values = _table(
-        flat, tensor.name, lambda value: 0 <= value <= 255 and value == int(value), "whole numbers from 0 to 255"
-    )
+    values = _table(flat, tensor.name, "whole numbers from 0 to 255", _are_levels)
     return values.astype(np.uint8)
 
 
 def _floats(flat: list[Any], tensor: Tensor) -> Array:
-    return _table(flat, tensor.name, lambda value: abs(value) <= LARGEST, "numbers").astype(np.float32)
+    return _table(flat, tensor.name, "numbers", _fit_fp32).astype(np.float32)
 
 
-def _table(flat: list[Any], name: str, allows: Callable[[float], bool], what: str) -> Array:
-    for value in flat:
-        if type(value) not in (int, float) or not allows(value):
-            got = value if type(value) in (int, float) else type(value).__name__
-            raise InvalidInput(f"data of input {name!r} must be {what}, got {got}")
-    return np.array(flat, np.float64)
+def _table(flat: list[Any], name: str, what: str, are_allowed: Callable[[Array], Array]) -> Array:
+    """All numbers at once, float64. Raises InvalidInput that shows the first that is none, or is not allowed."""
+    if {*map(type, flat)} <= {int, float}:
+        values = np.array(flat, np.float64)
+        allowed = are_allowed(values)
+        if allowed.all():
+            return values
+        wrong = flat[int(allowed.argmin())]
+    else:
+        wrong = next(value for value in flat if type(value) not in (int, float))
+    raise InvalidInput(f"data of input {name!r} must be {what}, got {show(wrong)}")
+
+
+def _are_levels(values: Array) -> Array:
+    within: Array = (values >= 0) & (values <= 255) & (values % 1 == 0)
+    return within
+
+
+def _fit_fp32(values: Array) -> Array:
+    within: Array = np.abs(values) <= LARGEST
+    return within
 
 
 def _split(tensor: Tensor) -> list[bytes]:

@@ -2,9 +2,11 @@
 
 import contextlib
 import itertools
+import json
 import shutil
 import threading
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import httpx
@@ -112,7 +114,7 @@ def expected(live: Server, image: np.ndarray) -> dict[int, float]:
 
 @pytest.mark.timeout(400)
 def test_200_swaps_under_load_fail_no_request_and_keep_no_memory(
-    live: Server, root: Path, image: np.ndarray, expected: dict[int, float]
+    live: Server, root: Path, image: np.ndarray, expected: dict[int, float], tmp_path: Path
 ) -> None:
     with Traffic(live, expected, image) as warming:
         until(lambda: sum(warming.answered) > 500, 60, "500 answers")
@@ -130,6 +132,19 @@ def test_200_swaps_under_load_fail_no_request_and_keep_no_memory(
     assert len(traffic.versions) >= SWAPS, "every version answered somebody"
     until(lambda: resident(live) < 1.05 * before, 10, f"memory going from {resident(live)} back to {before} bytes")
     print(f"memory: {before} bytes before, {resident(live)} after")
+    apart = changes_apart(tmp_path / "log")
+    assert len(apart) == SWAPS, "both workers changed over to every version"
+    print(f"workers changed over {np.median(apart) * 1e3:.0f} ms apart (median), {max(apart) * 1e3:.0f} at worst")
+
+
+def changes_apart(log: Path) -> list[float]:
+    """For each version that became the default, the seconds between the first worker and the last."""
+    times: dict[str, list[float]] = {}
+    for line in log.read_text().splitlines():
+        if "default_changed" in line:
+            entry = json.loads(line)
+            times.setdefault(entry["event"], []).append(datetime.fromisoformat(entry["time"]).timestamp())
+    return [max(both) - min(both) for both in times.values() if len(both) == 2]
 
 
 @pytest.mark.timeout(300)

@@ -17,6 +17,8 @@ from benchmarks.results import (
     Overload,
     Paced,
     PacedRun,
+    PartCost,
+    Parts,
     Results,
     Soak,
     Start,
@@ -103,6 +105,7 @@ def everything() -> Results:
         start=Starts(runs=[Start(server="axon", seconds=[2.0, 3.0, 2.2])]),
         soak=soak(0.2),
         batch=batch(),
+        parts=Parts(costs=[PartCost(what="a drawing", beside="decoding", ours_us=[9, 30, 12], beside_us=[4, 10, 6])]),
     )
 
 
@@ -178,6 +181,7 @@ def test_the_page_shows_what_was_measured(everything: Results) -> None:
         "| Axon | 1,500/s | 3 | 1.0 ms | 2.0 ms | 3.0 ms | 20.0 ms | 0.7 ms |",
         "| one image, JSON | 100/s | 990/s | 700/s | 90/s | 40, 240 ms | 250 ms | 2 | 200: 300, 429: 400 |",
         "| 64 | 950 | 67.37 ms | 1,053 µs | 600 | 1,000 | 0.95 |",
+        "| a drawing | 12.0 µs | decoding | 6.0 µs | 2.25x |",
         "| Axon | 2.2 s | 3 | 150, 120 MB | 260 MB |",
         "went from 310 to 312 MB: +0.20 MB per 100,000",
         "| processor | Abacus, 2 cores |",

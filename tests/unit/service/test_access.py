@@ -1,4 +1,3 @@
-import time
 from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
@@ -214,16 +213,3 @@ def test_every_hash_is_compared_wherever_the_right_one_is(monkeypatch: pytest.Mo
         compared.clear()
         verdict(one, headers=bearer(key))
         assert compared == [keys.digest(known.encode()) for known in (PHONE, ROBOT, BOSS)]
-
-
-def test_a_check_costs_microseconds() -> None:
-    """3 us were measured with ten keys, 0.2 us with none; the bounds leave room for a busy machine."""
-    ten = [keys.make() for _ in range(10)]
-    for one, headers, most_us in ((access(), NO_KEY, 10), (access(ten), bearer(ten[-1]), 100)):
-        scope, taken = head(headers=headers), []
-        for _ in range(5):
-            began = time.perf_counter()
-            for _ in range(200):
-                one.check(scope)
-            taken.append((time.perf_counter() - began) / 200 * 1e6)
-        assert min(taken) < most_us

@@ -2,8 +2,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from threading import Thread
 
-from service.inference.board import ORDERS, Board, Finding, Orders, Report
+import pytest
+
+from service.inference.board import ORDERS, Board, Finding, Orders, Report, is_alive
 
 
 def report(pid: int, **reasons: str | None) -> Report:
@@ -29,6 +32,23 @@ def test_orders_outlive_the_folder_where_they_have_a_file(tmp_path: Path) -> Non
     assert Board(tmp_path / "two", 1, kept).orders().unloaded == {"cnn"}
 
 
+def test_servers_that_share_their_orders_share_the_lock(tmp_path: Path) -> None:
+    kept = tmp_path / "kept" / "orders.json"
+    one, two = Board(tmp_path / "one", 1, kept), Board(tmp_path / "two", 1, kept)
+    others: list[Thread] = []
+
+    def change(orders: Orders, number: int) -> Orders:
+        others.append(Thread(target=two.order, args=(unload("rnn"),)))
+        others[0].start()
+        others[0].join(0.2)
+        assert others[0].is_alive()  # it waits
+        return unload("cnn")(orders, number)
+
+    one.order(change)
+    others[0].join()
+    assert one.orders() == Orders(number=2, unloaded=frozenset({"cnn", "rnn"}))
+
+
 def test_a_report_is_read_by_the_others_while_its_worker_lives(tmp_path: Path) -> None:
     one, two = Board(tmp_path, 1), Board(tmp_path, 2)
     one.report(report(os.getpid(), cnn=None))
@@ -39,6 +59,14 @@ def test_a_report_is_read_by_the_others_while_its_worker_lives(tmp_path: Path) -
     gone = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     one.report(report(int(gone.stdout), cnn=None))
     assert two.others() == []
+
+
+def test_the_process_of_another_user_is_no_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kill(pid: int, signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr("os.kill", kill)
+    assert not is_alive(1)
 
 
 def test_what_cannot_be_read_is_no_order(tmp_path: Path) -> None:

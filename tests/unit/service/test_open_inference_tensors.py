@@ -32,7 +32,7 @@ def test_what_is_no_level_is_refused(data: Any) -> None:
         numbers(given("UINT8", (2,), data))
 
 
-@pytest.mark.parametrize("data", [["1", 2], [True, 2], [None, 2], [1e39, 2], [10**400, 2], [[1], [2, 3]], [1]])
+@pytest.mark.parametrize("data", [["1", 2], [True, 2], [None, 2], [1e39, 2], [-1e300, 2], [[1], [2, 3]], [1]])
 def test_what_is_no_float_is_refused(data: Any) -> None:
     with pytest.raises(InvalidInput, match="'x'"):
         numbers(given("FP32", (2,), data))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFile
 
 from service.errors import InvalidImage, NotAnImage, TooLarge
 from service.imaging import decode
@@ -208,6 +208,21 @@ def test_a_large_jpeg_comes_reduced(options):
     grey = decode(encode(large.convert("RGB"), "JPEG", **options), MAX_PIXELS)
     assert 500 <= grey.shape[0] == grey.shape[1] <= 1100
     assert difference(grey, large.resize(grey.shape, Image.Resampling.BOX)) < 4
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_a_photograph_is_reduced_by_the_jpeg_decoder_itself(mode, monkeypatch):
+    """Never made whole: that would take twelve megapixels of work and of memory."""
+    sizes, load = [], ImageFile.ImageFile.load
+
+    def decoded(picture):
+        sizes.append(picture.size)
+        return load(picture)
+
+    photograph = encode(dark_on_light(size=1000).resize((4000, 3000)).convert(mode), "JPEG")
+    monkeypatch.setattr(ImageFile.ImageFile, "load", decoded)
+    decode(photograph, MAX_PIXELS)
+    assert set(sizes) == {(1000, 750)}
 
 
 @pytest.mark.parametrize("size", [(100_000, 1), (1, 100_000), (5_000_000, 1), (1, 1)])
