@@ -21,11 +21,15 @@ PEERS = {
 }
 
 
+VECTORS = ("avx512_vnni", "avx_vnni", "avx512bw", "avx2", "i8mm", "asimddp")
+
+
 def hardware() -> dict[str, str]:
-    """Processor, memory, kernel."""
+    """Processor, memory, kernel, load generator."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {
         "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "vectors": _vectors(),
         "memory": f"{memory:.0f} GiB",
         "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
@@ -61,5 +65,15 @@ def _commit() -> str:
 
 
 def _processor() -> str:
+    return _cpuinfo("model name") or platform.machine()
+
+
+def _vectors() -> str:
+    """The best instructions for 8-bit products, on which the time of a reading hangs."""
+    flags = set((_cpuinfo("flags") or _cpuinfo("Features")).split())
+    return next((name for name in VECTORS if name in flags), "others")
+
+
+def _cpuinfo(name: str) -> str:
     lines = Path("/proc/cpuinfo").read_text().splitlines()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")
