@@ -43,5 +43,5 @@ def versions(requirements: str, names: tuple[str, ...]) -> dict[str, str]:
 def _uv() -> str:
     found = shutil.which("uv") or shutil.which(ROOT / ".tools" / "bin" / "uv")
     if not found:
-        sys.exit("peers need uv to be installed: https://docs.astral.sh/uv/, or `make bench`, which brings it")
+        sys.exit("uv is needed to install them: https://docs.astral.sh/uv/, or `make bench` or `make test` bring it")
     return found
