@@ -40,8 +40,8 @@ class Visit:
 
     def boxes(self) -> list[dict[str, float]]:
         """Where the digits of a number are framed, all at one moment: x, y, width and height on the screen."""
-        read = "(them) => them.map((it) => it.getBoundingClientRect().toJSON())"
-        found: list[dict[str, float]] = self.page.locator("#boxes i").evaluate_all(read)
+        read = "[...document.querySelectorAll('#boxes i')].map((it) => it.getBoundingClientRect().toJSON())"
+        found: list[dict[str, float]] = self.page.evaluate(read)  # not evaluate_all, which finds first and then asks
         return found
 
 
