@@ -43,18 +43,6 @@ def expect_digit(page: Page, digit: int) -> None:
         expect(page.locator(f".verdict.{model} .digit")).to_have_text(str(digit))
 
 
-def drop(page: Page, path: Path, kind: str) -> None:
-    """As if a file was dragged onto the page."""
-    page.evaluate(
-        """async ([bytes, name, type]) => {
-          const data = new DataTransfer();
-          data.items.add(new File([new Uint8Array(bytes)], name, { type }));
-          document.getElementById("paper").dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
-        }""",
-        [list(path.read_bytes()), path.name, kind],
-    )
-
-
 @pytest.mark.parametrize("digit", range(10))
 def test_a_drawn_digit_is_read_by_both(guest: Visit, digit: int) -> None:
     draw_digit(guest.page, digit)
@@ -174,7 +162,7 @@ def test_a_dropped_number_is_read_and_framed(guest: Visit) -> None:
     guest.page.get_by_label("A number").check()
     path = REPOSITORY / "examples" / "number.png"
     with guest.page.expect_response(re.compile("v1/numbers$")) as answer:
-        drop(guest.page, path, "image/png")
+        guest.drop(path, "image/png")
     expect(guest.page.locator("#text")).to_have_text("90210")
     paper = guest.page.locator("#pad").bounding_box()
     assert paper is not None
@@ -190,7 +178,7 @@ def test_a_dropped_number_is_read_and_framed(guest: Visit) -> None:
 
 @pytest.mark.parametrize(("sample", "kind", "digit"), [("seven.png", "image/png", 7), ("three.jpg", "image/jpeg", 3)])
 def test_a_dropped_file_is_read(guest: Visit, sample: str, kind: str, digit: int) -> None:
-    drop(guest.page, REPOSITORY / "examples" / sample, kind)
+    guest.drop(REPOSITORY / "examples" / sample, kind)
     expect_digit(guest.page, digit)
     expect(guest.page.locator(".curl[data-for=read]")).to_contain_text(f"@{sample}")
 
@@ -246,7 +234,7 @@ def test_the_curl_line_reads_what_is_on_screen(guest: Visit) -> None:
     draw_digit(guest.page, 5)
     expect_digit(guest.page, 5)
     assert ask_from_a_shell(guest.page, "read")["predictions"][0]["digit"] == 5
-    drop(guest.page, REPOSITORY / "examples" / "three.jpg", "image/jpeg")
+    guest.drop(REPOSITORY / "examples" / "three.jpg", "image/jpeg")
     expect_digit(guest.page, 3)
     assert ask_from_a_shell(guest.page, "read")["predictions"][0]["digit"] == 3
 

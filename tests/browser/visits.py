@@ -3,6 +3,7 @@
 import base64
 import io
 from dataclasses import dataclass, field
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -32,6 +33,18 @@ class Visit:
     def forgive_refusals(self) -> None:
         """Takes what Chromium says of answers that were meant to fail off the record."""
         self.errors = [error for error in self.errors if not error.startswith(UNANSWERED)]
+
+    def drop(self, path: Path, kind: str) -> None:
+        """As if a file was dragged onto the page."""
+        self.page.evaluate(
+            """async ([bytes, name, type]) => {
+              const data = new DataTransfer();
+              data.items.add(new File([new Uint8Array(bytes)], name, { type }));
+              const paper = document.getElementById("paper");
+              paper.dispatchEvent(new DragEvent("drop", { dataTransfer: data, bubbles: true }));
+            }""",
+            [list(path.read_bytes()), path.name, kind],
+        )
 
     def pixels(self, canvas: str) -> NDArray[np.uint8]:
         """Red, green, blue and alpha of what a canvas shows: uint8[H, W, 4]."""
