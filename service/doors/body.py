@@ -55,10 +55,10 @@ def media_type_of(scope: Scope) -> str:
     return header(scope, b"content-type").partition(";")[0].strip().lower()
 
 
-def rows_in(scope: Scope) -> int:
-    """About how many images a body holds, at least 1, told by its length: in JSON one takes 1,600 bytes or more."""
+def rows_in(scope: Scope, most: int) -> int:
+    """About how many images a body holds, 1 to `most`, told by its length: in JSON one takes 1,600 bytes or more."""
     length = header(scope, b"content-length")
-    return max(1, int(length) // 1600) if length.isdigit() and media_type_of(scope) == JSON else 1
+    return min(most, max(1, int(length) // 1600)) if length.isdigit() and media_type_of(scope) == JSON else 1
 
 
 def deadline_of(scope: Scope, default_ms: float) -> float:
@@ -73,6 +73,12 @@ def deadline_of(scope: Scope, default_ms: float) -> float:
     if not 0 < timeout_ms <= MAX_TIMEOUT_MS:
         raise InvalidInput(f"X-Request-Timeout-Ms must be above 0 and at most {MAX_TIMEOUT_MS:.0f}, got {given!r}")
     return arrival_of(scope) + timeout_ms / 1e3
+
+
+def ahead_of(scope: Scope) -> float:
+    """Seconds of work that the worker had in hand as the request's head was read; 0 where the server does not say."""
+    ahead_s: float = scope["state"].get(AHEAD, 0.0)
+    return ahead_s
 
 
 def arrival_of(scope: Scope) -> float:

@@ -76,6 +76,9 @@ class Observer:
     def rejected(self, reason: str) -> None:
         """A request was refused: queue_full, deadline or draining."""
 
+    def failed(self) -> None:
+        """A request was asked for alone, and the engine failed."""
+
 
 class Batcher:
     """Feeds one model. All methods are called on one event loop; deadlines are times of `time.monotonic`, seconds."""
@@ -97,7 +100,7 @@ class Batcher:
         self._thread = EngineThread(name)
         weakref.finalize(self, self._thread.stop).atexit = False  # a batcher that nobody holds has no thread
         self._queue: Queue[_Job] = Queue()
-        self._expected_rows = 0  # that are being parsed
+        self._expected_rows = 0  # that are being decoded
         self._running: list[_Job] = []
         self._running_since = 0.0
         self._is_due = False  # a batch is made at the end of this turn of the loop
@@ -135,7 +138,7 @@ class Batcher:
         NotReady when the batcher is closing, InternalError when the engine fails on these rows.
         """
         now = time.monotonic()
-        self._admit(len(rows), deadline, priority)
+        self.admit(len(rows), deadline, priority)
         loop = asyncio.get_running_loop()
         job = _Job(rows, now, deadline, loop.create_future(), priority)
         self._queue.push(job)
@@ -151,14 +154,40 @@ class Batcher:
                 job.alarm.cancel()
             self._queue.discard(job)
 
-    @contextmanager
-    def expect(self, rows: int, deadline: float, ahead_s: float = 0.0) -> Iterator[None]:
-        """Around the parsing of what will be submitted: about so many rows count as waiting. Raises as `submit` does.
+    def admit(self, rows: int, deadline: float, priority: int = USUAL, ahead_s: float = 0.0) -> None:
+        """Raises what `submit` would raise at once for so many rows.
 
         Parsing costs a fifth of what an answer costs. Under overload it must not be done for who is then refused.
         `ahead_s` is the work of any kind that the worker has in hand, in seconds of processor time.
         """
-        self._admit(rows, deadline, USUAL, ahead_s)
+        patience_s = deadline - time.monotonic()
+        if self._is_closing:
+            self._observer.rejected("draining")
+            raise NotReady(f"model {self._name} is being stopped", retry_after_s=1)
+        if patience_s <= 0:
+            self._observer.rejected("deadline")
+            raise DeadlineExceeded(f"the deadline passed before model {self._name} was asked")
+        waiting = self._queue.rows
+        before = self._queue.rows_before(priority) if waiting else 0
+        wait_s = (before + self._expected_rows + _rows(self._running)) * self._pace_s
+        if waiting + rows > self._max_queue_rows:
+            self._observer.rejected("queue_full")
+            raise Overloaded(
+                f"{waiting} rows wait for model {self._name}; {rows} more would exceed {self._max_queue_rows}",
+                retry_after_s=wait_s,
+            )
+        answer_s = max(wait_s + rows * self._pace_s, ahead_s * _TURNS)
+        if (wait_s or ahead_s) and answer_s * _CAUTION >= patience_s:
+            self._observer.rejected("deadline")
+            raise Overloaded(
+                f"model {self._name} would answer in about {math.ceil(answer_s * 1e3)} ms, or in twice that; "
+                f"the deadline is in {math.floor(patience_s * 1e3)} ms",
+                retry_after_s=answer_s,
+            )
+
+    @contextmanager
+    def expect(self, rows: int) -> Iterator[None]:
+        """Around the decoding of what has arrived whole and will be submitted: so many rows count as waiting."""
         self._expected_rows += rows
         try:
             yield
@@ -195,32 +224,6 @@ class Batcher:
                 self._observer.rejected("draining")
                 job.fail(NotReady(f"model {self._name} was stopped before it could answer", retry_after_s=1))
         self._thread.stop()
-
-    def _admit(self, rows: int, deadline: float, priority: int, ahead_s: float = 0.0) -> None:
-        patience_s = deadline - time.monotonic()
-        if self._is_closing:
-            self._observer.rejected("draining")
-            raise NotReady(f"model {self._name} is being stopped", retry_after_s=1)
-        if patience_s <= 0:
-            self._observer.rejected("deadline")
-            raise DeadlineExceeded(f"the deadline passed before model {self._name} was asked")
-        waiting = self._queue.rows
-        before = self._queue.rows_before(priority) if waiting else 0
-        wait_s = (before + self._expected_rows + _rows(self._running)) * self._pace_s
-        if waiting + rows > self._max_queue_rows:
-            self._observer.rejected("queue_full")
-            raise Overloaded(
-                f"{waiting} rows wait for model {self._name}; {rows} more would exceed {self._max_queue_rows}",
-                retry_after_s=wait_s,
-            )
-        answer_s = max(wait_s + rows * self._pace_s, ahead_s * _TURNS)
-        if (wait_s or ahead_s) and answer_s * _CAUTION >= patience_s:
-            self._observer.rejected("deadline")
-            raise Overloaded(
-                f"model {self._name} would answer in about {math.ceil(answer_s * 1e3)} ms, or in twice that; "
-                f"the deadline is in {math.floor(patience_s * 1e3)} ms",
-                retry_after_s=answer_s,
-            )
 
     def _call_next(self) -> None:
         """Has the next batch made when all that this turn of the loop brings has arrived."""
@@ -333,6 +336,7 @@ class Batcher:
 
     def _retry_or_fail(self, jobs: list[_Job]) -> None:
         if len(jobs) == 1:
+            self._observer.failed()
             jobs[0].fail(InternalError())
             return
         for job in reversed(jobs):

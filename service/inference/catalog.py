@@ -143,9 +143,18 @@ class Catalog:
         silent = self.silent_model()
         return f"the engine of model {silent} does not answer" if silent else None
 
+    def why_not_answering(self, model: LoadedModel) -> str | None:
+        """None while a model that serves can be asked; else the reason."""
+        if self.is_leaving:
+            return "it is being stopped"
+        return f"the engine of model {model.name} does not answer" if self._is_silent(model) else None
+
     def silent_model(self) -> str | None:
         """The name of a model whose engine thread has not answered lately."""
-        return next((model.name for model in self.ready() if model.batcher.heartbeat_age_s > self._heartbeat_s), None)
+        return next((model.name for model in self.ready() if self._is_silent(model)), None)
+
+    def _is_silent(self, model: LoadedModel) -> bool:
+        return model.batcher.heartbeat_age_s > self._heartbeat_s
 
     async def close(self, drain_s: float) -> None:
         """Lets every batcher finish what it has accepted, all within `drain_s` seconds."""

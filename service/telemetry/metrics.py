@@ -51,6 +51,7 @@ STAGE_DURATION = Histogram(
 ROWS = Counter("axon_inference_rows_total", "Rows that an engine ran.", ("model", "version"))
 BATCH_ROWS = Histogram("axon_batch_rows", "Rows in a batch.", ("model", "version"), buckets=ROW_BUCKETS)
 REJECTIONS = Counter("axon_rejections_total", "Requests refused by a batcher.", ("model", "version", "reason"))
+ENGINE_FAILURES = Counter("axon_engine_failures_total", "Requests that an engine failed.", ("model", "version"))
 PREDICTIONS = Counter(
     "axon_predictions_total", "Images read, by best guess; - where there is no ink.", ("model", "version", "digit")
 )
@@ -134,6 +135,7 @@ class BatchMetrics(Observer):
         self._rows = ROWS.labels(model, version)
         self._batch = BATCH_ROWS.labels(model, version)
         self._last = LAST_INFERENCE.labels(model, version)
+        self._failures = ENGINE_FAILURES.labels(model, version)
         self._rejections = {
             reason: REJECTIONS.labels(model, version, reason) for reason in ("queue_full", "deadline", "draining")
         }
@@ -145,6 +147,9 @@ class BatchMetrics(Observer):
 
     def rejected(self, reason: str) -> None:
         TALLY.count(self._rejections[reason])
+
+    def failed(self) -> None:
+        TALLY.count(self._failures)
 
 
 def expect_requests() -> None:

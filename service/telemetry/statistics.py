@@ -1,6 +1,8 @@
 """What each version has done, from the metrics of all workers, in the words of the statistics extension.
 
-The counts are exact, since every worker's files are summed; they begin with the server's start.
+The counts are exact, since every worker's files are summed; they begin with the server's start. A success is each time
+that a version was asked and answered, for explanations and second looks too; a failure is a request that its batcher
+refused or its engine failed, whose time is not counted.
 """
 
 from collections import defaultdict
@@ -11,9 +13,10 @@ from service.telemetry import metrics
 Counts = dict[tuple[str, str, str, str], float]  # by sample, model, version and stage
 
 _STAGE = "axon_inference_stage_duration_seconds"
-_ROWS, _BATCHES, _REFUSED = "axon_inference_rows_total", "axon_batch_rows_count", "axon_rejections_total"
+_ROWS, _BATCHES = "axon_inference_rows_total", "axon_batch_rows_count"
+_REFUSED, _FAILED = "axon_rejections_total", "axon_engine_failures_total"
 _LAST = "axon_last_inference_timestamp_seconds"
-_SAMPLES = {_ROWS, _BATCHES, _REFUSED, _LAST, f"{_STAGE}_count", f"{_STAGE}_sum"}
+_SAMPLES = {_ROWS, _BATCHES, _REFUSED, _FAILED, _LAST, f"{_STAGE}_count", f"{_STAGE}_sum"}
 _STAGES = {
     "queue": ("queue",),
     "compute_input": ("decode", "normalise", "segment"),
@@ -52,7 +55,7 @@ def describe(counts: Counts, name: str, version: int) -> dict[str, Any]:
         "execution_count": int(of(_BATCHES)),
         "inference_stats": {
             "success": {"count": answered, "ns": sum(part["ns"] for part in parts.values())},
-            "fail": _duration(int(of(_REFUSED)), 0),
+            "fail": _duration(int(of(_REFUSED) + of(_FAILED)), 0),
             **parts,
             "cache_hit": _duration(0, 0),
             "cache_miss": _duration(0, 0),

@@ -12,7 +12,17 @@ from starlette.types import Scope
 from service.doors import body
 from service.doors.open_inference.answer import Answer, Output, answer
 from service.doors.open_inference.faces import Face, Spec, classify, face_of
-from service.doors.open_inference.request import HEADER_LENGTH, Question, Wanted, decompress, parse, raw, split
+from service.doors.open_inference.request import (
+    HEADER_LENGTH,
+    Message,
+    Question,
+    Wanted,
+    decompress,
+    may_be_scheduled,
+    parse,
+    raw,
+    split,
+)
 from service.doors.open_inference.tensors import BYTES, DTYPES, FP32, Array, Tensor, numbers, texts
 from service.doors.pictures import Images, Pictures
 from service.errors import InvalidInput, TooLarge, UnknownModel
@@ -22,7 +32,7 @@ from service.inference.pipeline import Pipeline
 from service.inference.predictions import refuse_several
 from service.settings import Settings
 
-SMALL = 65_536  # bytes that are unpacked at once; more, beside the event loop
+SMALL = 4_096  # bytes that are unpacked at once, in 8 ms at worst; more, beside the event loop
 
 
 class Rows(NamedTuple):
@@ -43,50 +53,68 @@ class Inference:
 
     async def infer(self, request: Request) -> Answer:
         """Answers one request."""
-        scope = request.scope
-        deadline = body.deadline_of(scope, self._http.timeout_ms)
+        deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         model = find(self._pipeline, request)
         face = face_of(model)
-        with model.batcher.expect(_rows_in(scope), deadline, scope["state"].get(body.AHEAD, 0.0)):
-            content = await body.read_bytes(scope, request.receive, deadline)
-            question = await self._parse(scope, content, face)
-        if question.timeout_s is not None:
-            due = body.arrival_of(scope) + question.timeout_s
-            deadline = min(deadline, due) if body.header(scope, body.TIMEOUT_HEADER) else due
+        message = await self._message(request, deadline)
+        question, deadline = self._admit(request.scope, message, model, face, deadline)
         wanted = _check_outputs(question, face)
         if "version" not in request.path_params:
             model = self._pipeline.rollout.choose(model, question.id or request.state.request_id)
-        rows = await self._rows(question, face, deadline)
+        tensor = self._tensor(question, face)
+        with model.batcher.expect(tensor.shape[0]):
+            rows = await self._rows(tensor, face, deadline)
         readings, model = await self._read(rows, model, question.priority, deadline)
         began = time.perf_counter()
         outputs = [_output(each, face, readings, model) for each in wanted]
         document = {"model_name": model.name, "model_version": str(model.version)}
         if question.id is not None:
             document["id"] = question.id
-        response = answer(document, outputs, body.header(scope, b"accept-encoding"))
+        response = await answer(document, outputs, body.header(request.scope, b"accept-encoding"))
         self._pipeline.observe_stage(model, "encode", time.perf_counter() - began)
         return response
 
-    async def _parse(self, scope: Scope, content: bytes, face: Face) -> Question:
-        encoding = body.header(scope, b"content-encoding").strip().lower()
+    async def _message(self, request: Request, deadline: float) -> Message:
+        """The body as it was before it was compressed."""
+        content = await body.read_bytes(request.scope, request.receive, deadline)
+        encoding = body.header(request.scope, b"content-encoding").strip().lower()
         if encoding:
             limit = self._http.max_body_bytes
             if len(content) <= SMALL:
                 content = decompress(content, encoding, limit)
             else:
                 content = await asyncio.to_thread(decompress, content, encoding, limit)
-        length = body.header(scope, HEADER_LENGTH)
-        header, behind = split(content, length)
-        if length and not header:
-            spec, row = face.input, face.input.shape[1:]
-            return raw(spec.name, spec.datatype, row, math.prod(row) * DTYPES[spec.datatype].itemsize, behind)
-        return parse(header, behind)
+        return split(content, body.header(request.scope, HEADER_LENGTH))
 
-    async def _rows(self, question: Question, face: Face, deadline: float) -> Rows:
-        """The rows of the only input. Raises InvalidInput, TooLarge, and what Pictures.read raises."""
-        began = time.perf_counter()
+    def _admit(
+        self, scope: Scope, message: Message, model: LoadedModel, face: Face, deadline: float
+    ) -> tuple[Question, float]:
+        """What is asked, and until when. Whoever says nothing of that is refused before anything is parsed for it."""
+        ahead_s = body.ahead_of(scope)
+        if is_usual := not may_be_scheduled(message.header or b""):
+            rows = min(self._http.max_images, _rows_in(message, face.input))
+            model.batcher.admit(rows, deadline, ahead_s=ahead_s)
+        question = _parse(message, face.input)
+        if question.timeout_s is not None:
+            due = body.arrival_of(scope) + question.timeout_s
+            deadline = min(deadline, due) if body.header(scope, body.TIMEOUT_HEADER) else due
+        if not is_usual:
+            model.batcher.admit(1, deadline, question.priority, ahead_s)
+        return question, deadline
+
+    def _tensor(self, question: Question, face: Face) -> Tensor:
+        """The only input. Raises InvalidInput and TooLarge."""
         tensor = _only(question.inputs, face.input)
-        self._check_count(tensor)
+        count, most = tensor.shape[0], self._http.max_images
+        if not count:
+            raise InvalidInput(f"input {tensor.name!r} must have 1 to {most} rows, got none")
+        if count > most:
+            raise TooLarge(f"input {tensor.name!r} may have {most} rows, got {count}")
+        return tensor
+
+    async def _rows(self, tensor: Tensor, face: Face, deadline: float) -> Rows:
+        """The rows of the input. Raises InvalidInput, and what Pictures.read raises."""
+        began = time.perf_counter()
         if tensor.datatype == BYTES:
             images = await self._pictures.read(texts(tensor), deadline)
             return Rows(images.images, images.decode_s, images)
@@ -96,13 +124,6 @@ class Inference:
         elif tensor.datatype == FP32:
             _check_range(array, tensor.name)
         return Rows(array, time.perf_counter() - began)
-
-    def _check_count(self, tensor: Tensor) -> None:
-        count, most = tensor.shape[0], self._http.max_images
-        if not count:
-            raise InvalidInput(f"input {tensor.name!r} must have 1 to {most} rows, got none")
-        if count > most:
-            raise TooLarge(f"input {tensor.name!r} may have {most} rows, got {count}")
 
     async def _read(
         self, rows: Rows, model: LoadedModel, priority: int, deadline: float
@@ -136,12 +157,16 @@ def number_of(version: str) -> int:
     return int(version)
 
 
-def _rows_in(scope: Scope) -> int:
-    """About how many images a body holds, told by its length: 784 bytes each, or 1,600 in JSON."""
-    length = body.header(scope, b"content-length")
-    if not length.isdigit():
-        return 1
-    return max(1, int(length) // (784 if body.header(scope, HEADER_LENGTH) else 1600))
+def _rows_in(message: Message, spec: Spec) -> int:
+    """About how many rows a message holds, at least 1, told by its length: in JSON a number takes two bytes or more."""
+    in_bytes, in_json = len(message.behind) // DTYPES[spec.datatype].itemsize, len(message.header or b"") // 2
+    return max(1, (in_bytes or in_json) // math.prod(spec.shape[1:]))
+
+
+def _parse(message: Message, spec: Spec) -> Question:
+    if message.header is None:
+        return raw(spec.name, spec.datatype, spec.shape[1:], DTYPES[spec.datatype].itemsize, message.behind)
+    return parse(message.header, message.behind)
 
 
 def _only(inputs: list[Tensor], spec: Spec) -> Tensor:
@@ -172,9 +197,12 @@ def _check_outputs(question: Question, face: Face) -> list[Wanted]:
         raise InvalidInput(f"unexpected inference output {unknown[0]!r}; this model gives {', '.join(face.make)}")
     if len(set(names)) < len(names):
         raise InvalidInput("an output is asked for twice")
+    classified = [spec.name for spec in face.outputs if spec.name == "probabilities" and len(spec.shape) == 2]
     for wanted in question.wanted:
-        if wanted.classes and wanted.name != "probabilities":
-            raise InvalidInput(f"classification is of 'probabilities', not of {wanted.name!r}")
+        if wanted.classes and wanted.name not in classified:
+            raise InvalidInput(
+                f"output {wanted.name!r} has no classification; outputs that have: {', '.join(classified) or 'none'}"
+            )
     return question.wanted
 
 
@@ -192,9 +220,7 @@ def _check_range(array: Array, name: str) -> None:
 def _output(wanted: Wanted, face: Face, readings: Outputs, model: LoadedModel) -> Output:
     """A tensor that is asked for."""
     values = face.make[wanted.name](readings)
-    if wanted.classes:
-        if not isinstance(values, np.ndarray) or values.ndim != 2:
-            raise InvalidInput(f"there are no classes in {wanted.name!r} of model {model.name!r}")
+    if wanted.classes and isinstance(values, np.ndarray):
         most = min(wanted.classes, values.shape[1])
         shape = len(values), most
         return Output(wanted.name, BYTES, shape, classify(values, most, model.bundle.manifest.labels), wanted.is_binary)

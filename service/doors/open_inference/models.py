@@ -38,6 +38,7 @@ class Described:
         self._pipeline = pipeline
         self._catalog = pipeline.catalog
         self._max_rows = settings.http.max_images
+        self._keep = settings.models.keep
 
     async def live(self, request: Request) -> Answer:
         """200 while the process answers."""
@@ -54,8 +55,11 @@ class Described:
         return answer({"name": "axon", "version": VERSION, "extensions": EXTENSIONS})
 
     async def model_ready(self, request: Request) -> Answer:
-        """200 where the model, or this version of it, serves."""
-        return answer({"name": find(self._pipeline, request).name, "ready": True})
+        """200 where the model, or this version of it, serves, and its engine answers."""
+        model = find(self._pipeline, request)
+        if reason := self._catalog.why_not_answering(model):
+            raise NotReady(f"model {model.name!r} is not ready: {reason}", retry_after_s=1)
+        return answer({"name": model.name, "ready": True})
 
     async def metadata(self, request: Request) -> Answer:
         """A model's tensors; -1 is the batch."""
@@ -82,7 +86,7 @@ class Described:
                 "name": model.name,
                 "platform": model.platform,
                 "backend": model.platform.partition("-")[0],
-                "version_policy": {"latest": {"num_versions": 1}},
+                "version_policy": {"latest": {"num_versions": self._keep}},
                 "max_batch_size": self._max_rows,
                 "input": [_dims(face.input)],
                 "output": [_dims(spec) for spec in face.outputs],
@@ -162,7 +166,8 @@ def _tensor(spec: Spec) -> dict[str, Any]:
 def _dims(spec: Spec) -> dict[str, Any]:
     """Without the batch, and with the configuration's names of types."""
     datatype = "STRING" if spec.datatype == "BYTES" else spec.datatype
-    return {"name": spec.name, "data_type": f"TYPE_{datatype}", "dims": spec.shape[1:] or [1]}
+    described = {"name": spec.name, "data_type": f"TYPE_{datatype}", "dims": spec.shape[1:] or [1]}
+    return described if spec.shape[1:] else described | {"reshape": {"shape": []}}
 
 
 def _properties(face: Face) -> dict[str, str]:

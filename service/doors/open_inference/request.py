@@ -4,6 +4,7 @@ Open Inference Protocol, "Inference Request"; binary tensor data extension; sche
 does not know what a model takes.
 """
 
+import math
 import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from service.doors.body import too_large
-from service.doors.intake import may_hold_booleans
+from service.doors.intake import may_hold_booleans, show
 from service.doors.open_inference.tensors import KNOWN, Shape, Tensor
 from service.errors import InvalidInput, NotAnImage
 from service.inference.queue import PRIORITIES, USUAL
@@ -22,6 +23,15 @@ BINARY_SIZE, BINARY, ALL_BINARY, CLASSIFICATION = (
     "binary_data_size", "binary_data", "binary_data_output", "classification",
 )  # fmt: skip
 MOST_TIMEOUT_US = 600_000_000
+MOST_TENSORS = 16  # no model takes or gives as many
+MOST_SIDES = 8
+
+
+class Message(NamedTuple):
+    """The JSON object, None in a raw request, and the bytes behind it."""
+
+    header: bytes | None
+    behind: memoryview
 
 
 class Wanted(NamedTuple):
@@ -61,16 +71,21 @@ def decompress(body: bytes, encoding: str, max_bytes: int) -> bytes:
     return plain
 
 
-def split(body: bytes, length: str) -> tuple[bytes, memoryview]:
-    """The JSON object and what is behind it. Raises InvalidInput for a length that is none."""
+def split(body: bytes, length: str) -> Message:
+    """The two parts of a body. Raises InvalidInput for a length that is none."""
     if not length:
-        return body, memoryview(b"")
+        return Message(body, memoryview(b""))
     if not (length.isascii() and length.isdigit() and len(length) < 10 and int(length) <= len(body)):
         raise InvalidInput(
             f"Inference-Header-Content-Length must be a whole number from 0 to {len(body)}, the body's length, "
             f"got {length[:40]!r}"
         )
-    return body[: int(length)], memoryview(body)[int(length) :]
+    return Message(body[: int(length)] if int(length) else None, memoryview(body)[int(length) :])
+
+
+def may_be_scheduled(header: bytes) -> bool:
+    """Whether a request may say when it is due, or who goes first: its text knows before it is parsed."""
+    return b'"timeout"' in header or b'"priority"' in header
 
 
 def parse(header: bytes, behind: memoryview) -> Question:
@@ -96,8 +111,9 @@ def parameters_of(item: Mapping[str, Any], whose: str) -> dict[str, Any]:
     return _object(_given(item, "parameters", {}), f"parameters of {whose}")
 
 
-def raw(name: str, datatype: str, row: Shape, row_bytes: int, body: memoryview) -> Question:
+def raw(name: str, datatype: str, row: Shape, item_bytes: int, body: memoryview) -> Question:
     """A request that is the bytes of its only input, a batch of one, and nothing else. Raises InvalidInput."""
+    row_bytes = math.prod(row) * item_bytes
     if len(body) != row_bytes:
         raise InvalidInput(
             f"a raw request is one row of input {name!r}, {row_bytes} bytes of {datatype}; got {len(body)} bytes"
@@ -109,6 +125,8 @@ def raw(name: str, datatype: str, row: Shape, row_bytes: int, body: memoryview) 
 def _inputs(items: list[Any], behind: memoryview, with_booleans: bool) -> list[Tensor]:
     if not items:
         raise InvalidInput("inputs must have at least one tensor, got none")
+    if len(items) > MOST_TENSORS:
+        raise InvalidInput(f"inputs may have {MOST_TENSORS} tensors, got {len(items)}")
     tensors, place = [], 0
     for index, item in enumerate(items):
         name, datatype, shape = _describe(_object(item, f"inputs[{index}]"), index)
@@ -124,7 +142,7 @@ def _inputs(items: list[Any], behind: memoryview, with_booleans: bool) -> list[T
             continue
         if type(size) is not int or not 0 <= size <= len(behind) - place:
             left = len(behind) - place
-            raise InvalidInput(f"input {name!r} is said to have {str(size)[:20]} bytes; {left} are left in the body")
+            raise InvalidInput(f"input {name!r} is said to have {_shown(size)} bytes; {left} are left in the body")
         tensors.append(Tensor(name, datatype, shape, behind[place : place + size]))
         place += size
     if place != len(behind):
@@ -137,13 +155,17 @@ def _describe(item: Mapping[str, Any], index: int) -> tuple[str, str, Shape]:
     if not isinstance(name, str):
         raise InvalidInput(f"inputs[{index}] must have a name, which is text")
     if datatype not in KNOWN:
-        raise InvalidInput(f"datatype of input {name!r} must be one of {', '.join(KNOWN)}, got {str(datatype)[:40]!r}")
-    if not isinstance(shape, list) or not all(type(side) is int and 0 <= side < 1 << 31 for side in shape):
-        raise InvalidInput(f"shape of input {name!r} must be a list of whole numbers from 0, got {str(shape)[:80]}")
+        raise InvalidInput(f"datatype of input {name!r} must be one of {', '.join(KNOWN)}, got {_shown(datatype)}")
+    if not isinstance(shape, list) or len(shape) > MOST_SIDES:
+        raise InvalidInput(f"shape of input {name!r} must be a list of up to {MOST_SIDES} numbers, got {_shown(shape)}")
+    if wrong := [side for side in shape if type(side) is not int or not 0 <= side < 1 << 31]:
+        raise InvalidInput(f"shape of input {name!r} must have whole numbers from 0, got {_shown(wrong[0])}")
     return name, str(datatype), tuple(shape)
 
 
 def _wanted(items: list[Any], is_binary: bool) -> list[Wanted]:
+    if len(items) > MOST_TENSORS:
+        raise InvalidInput(f"outputs may have {MOST_TENSORS} tensors, got {len(items)}")
     wanted = []
     for index, item in enumerate(items):
         name = _object(item, f"outputs[{index}]").get("name")
@@ -164,17 +186,18 @@ def _timeout(given: Any) -> float | None:
     if given is None:
         return None
     if type(given) is not int or not 0 <= given <= MOST_TIMEOUT_US:
-        raise InvalidInput(f"timeout must be whole microseconds from 0 to {MOST_TIMEOUT_US}, got {str(given)[:40]}")
+        raise InvalidInput(f"timeout must be whole microseconds from 0 to {MOST_TIMEOUT_US}, got {_shown(given)}")
     return given / 1e6 or None
 
 
 def _priority(given: Any) -> int:
+    """The line to wait in. Numbers beyond the last are the usual, as they are to Triton."""
     if given is None:
         return USUAL
-    if type(given) is not int or not 0 <= given <= PRIORITIES:
+    if type(given) is not int or given < 0:
         allowed = f"1 (first) to {PRIORITIES} (last), or 0 for {USUAL}, the usual"
-        raise InvalidInput(f"priority must be a whole number from {allowed}; got {str(given)[:40]}")
-    return given or USUAL
+        raise InvalidInput(f"priority must be a whole number from {allowed}; got {_shown(given)}")
+    return given if 1 <= given <= PRIORITIES else USUAL
 
 
 def _flag(parameters: Mapping[str, Any], name: str, default: bool = False) -> bool:
@@ -182,6 +205,11 @@ def _flag(parameters: Mapping[str, Any], name: str, default: bool = False) -> bo
     if not isinstance(value, bool):
         raise InvalidInput(f"{name} must be true or false")
     return value
+
+
+def _shown(value: Any) -> str:
+    """A value as errors show it: the beginning of a text, or what `show` makes of anything else, however deep."""
+    return repr(value[:40]) if isinstance(value, str) else show(value)
 
 
 def _given(item: Mapping[str, Any], name: str, default: Any) -> Any:

@@ -58,11 +58,12 @@ def texts(tensor: Tensor) -> list[bytes]:
     """The elements of a BYTES tensor; in JSON they are base64 text. Raises InvalidInput."""
     count = math.prod(tensor.shape)
     if isinstance(tensor.data, memoryview):
-        elements = _split(tensor)
+        elements = _split(tensor, count)
     else:
         elements = [_decode(text, tensor.name) for text in flatten(tensor)]
     if len(elements) != count:
-        raise InvalidInput(f"input {tensor.name!r} of shape {list(tensor.shape)} has {len(elements)} elements")
+        got = "more" if len(elements) > count else len(elements)
+        raise InvalidInput(f"input {tensor.name!r} of shape {list(tensor.shape)} must have {count} elements, got {got}")
     return elements
 
 
@@ -128,10 +129,11 @@ def _fit_fp32(values: Array) -> Array:
     return within
 
 
-def _split(tensor: Tensor) -> list[bytes]:
+def _split(tensor: Tensor, count: int) -> list[bytes]:
+    """As many elements as there are, or one more than there shall be."""
     data, place = tensor.data, 0
     elements: list[bytes] = []
-    while place < len(data):
+    while place < len(data) and len(elements) <= count:
         begins = place + LENGTH.size
         ends = begins + LENGTH.unpack_from(data, place)[0] if begins <= len(data) else begins
         if ends > len(data):

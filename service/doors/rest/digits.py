@@ -50,9 +50,11 @@ class Digits:
         """Reads one or many pictures, in whichever form they come."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         question = self.ask(request.state.request_id, **parse_query(request, _QUERY))
-        ahead_s = request.scope["state"].get(body.AHEAD, 0.0)
-        with question.reader.batcher.expect(body.rows_in(request.scope), deadline, ahead_s):
-            images = await self._images(request, deadline)
+        batcher, rows = question.reader.batcher, body.rows_in(request.scope, self._http.max_images)
+        batcher.admit(rows, deadline, ahead_s=body.ahead_of(request.scope))
+        content = await self._content(request, deadline)
+        with batcher.expect(rows):
+            images = await self._images(content, deadline)
         document = await self.predict(images, question, deadline, request.state.request_id)
         began = time.perf_counter()
         response = answer(document)
@@ -99,21 +101,26 @@ class Digits:
         counted = intake.count(items, "images", self._http.max_images)
         return await intake.digits_from_items(counted, self.pictures, deadline, with_booleans)
 
-    async def _images(self, request: Request, deadline: float) -> Images:
+    async def _content(self, request: Request, deadline: float) -> bytes | list[bytes]:
+        """The text of a JSON body, or the files that any other one holds."""
         media_type = body.media_type_of(request.scope)
         if media_type == JSON:
-            text = await body.read_bytes(request.scope, request.receive, deadline)
-            items = intake.member(intake.parse_json(text), "images")
-            return await self.from_items(items, deadline, intake.may_hold_booleans(text))
+            return await body.read_bytes(request.scope, request.receive, deadline)
         if media_type == FORM:
             files = await body.read_parts(request, deadline, PART, self._http.max_images, self._http.max_body_bytes)
             if not files:
                 raise InvalidInput(f'the form must have one or more parts called "{PART}", got none')
-            return await self.pictures.read(files, deadline)
+            return files
         if media_type in IMAGE_TYPES:
-            return await self.pictures.read([await body.read_bytes(request.scope, request.receive, deadline)], deadline)
+            return [await body.read_bytes(request.scope, request.receive, deadline)]
         allowed = ", ".join((*IMAGE_TYPES, FORM, JSON))
         raise NotAnImage(f"Content-Type must be one of {allowed}; got {media_type or 'none'}")
+
+    async def _images(self, content: bytes | list[bytes], deadline: float) -> Images:
+        if isinstance(content, list):
+            return await self.pictures.read(content, deadline)
+        items = intake.member(intake.parse_json(content), "images")
+        return await self.from_items(items, deadline, intake.may_hold_booleans(content))
 
 
 def _timing(images: Images, result: DigitsResult) -> dict[str, float]:

@@ -46,7 +46,7 @@ class Managed:
         document = intake.parse_json(await body.read_bytes(request.scope, receive, deadline))
         version = intake.member(document, "version")
         if type(version) not in (int, float) or not 1 <= version <= MOST_VERSION or version % 1:  # in JSON 1.0 is whole
-            raise InvalidInput(f"version must be a whole number from 1 to {MOST_VERSION}, got {str(version)[:40]}")
+            raise InvalidInput(f"version must be a whole number from 1 to {MOST_VERSION}, got {intake.show(version)}")
         return int(version)
 
     def _listing(self, request: Request) -> Answer:

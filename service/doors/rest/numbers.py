@@ -50,9 +50,11 @@ class Numbers:
         """Reads one picture: every digit in it, line by line."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         question = self._ask(request.state.request_id, **parse_query(request, _QUERY))
-        ahead_s = request.scope["state"].get(body.AHEAD, 0.0)
-        with question.reader.batcher.expect(USUAL_ROWS, deadline, ahead_s):
-            written = await self._pictures.read_number(await self._picture(request, deadline), deadline)
+        batcher = question.reader.batcher
+        batcher.admit(USUAL_ROWS, deadline, ahead_s=body.ahead_of(request.scope))
+        picture = await self._picture(request, deadline)
+        with batcher.expect(USUAL_ROWS):
+            written = await self._pictures.read_number(picture, deadline)
         document = await self._spell(written, question, deadline)
         return answer(document | {"request_id": request.state.request_id})
 

@@ -5,17 +5,21 @@ Unmodified clients of others try it in tests/integration/conformance.
 
 import base64
 import gzip
+import io
 import json
+import struct
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 
 from tests import bundles
 from tests.servers import REPOSITORY, Server
 
 LENGTH = "Inference-Header-Content-Length"
+LENGTH_OF_ELEMENT = struct.Struct("<I")
 IMAGES = np.stack([bundles.image_of(digit) for digit in range(10)])
 CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 READERS, GATES = ("cnn", "rnn"), ("and", "nand", "nor", "or", "xnor", "xor")
@@ -117,6 +121,26 @@ def test_files_are_read_as_the_rest_door_reads_them_and_reasons_come_on_request(
     assert np.array_equal(tensors["probabilities"].max(axis=1), confidences)
 
 
+def test_a_large_picture_is_one_row_however_many_bytes_it_has(server: Server) -> None:
+    """Rows are estimated by bytes before anything is parsed: 6,000 of this picture's would be more than may wait."""
+    noise = np.random.default_rng(0).integers(0, 256, (1_200, 1_300, 3), np.uint8)
+    picture = io.BytesIO()
+    Image.fromarray(noise).save(picture, "bmp")
+    packed = LENGTH_OF_ELEMENT.pack(picture.tell()) + picture.getvalue()
+    given = {"name": "images", "shape": [1], "datatype": "BYTES", "parameters": {"binary_data_size": len(packed)}}
+    header = json.dumps({"inputs": [given]}).encode()
+    content, headers = header + packed, {LENGTH: str(len(header))}
+    assert server.client.post("/v2/models/cnn/infer", content=content, headers=headers).status_code == 200
+    text = base64.b64encode(picture.getvalue()).decode()
+    assert server.client.post("/v1/digits", json={"images": [text]}).status_code == 200
+
+
+def test_as_many_lines_as_a_body_may_hold_are_read(server: Server) -> None:
+    lines = np.zeros((400, 32, 320), np.uint8)
+    answer = ask_in_bytes(server, "line", "images", lines, [{"name": "texts", "parameters": {"binary_data": False}}])
+    assert outputs_of(answer)["texts"].shape == (400,)
+
+
 def test_who_is_refused_still_gets_the_best_guess(server: Server) -> None:
     blank = in_json("images", np.zeros((1, 28, 28), np.uint8))
     tensors = outputs_of(ask(server, "cnn", blank, outputs=[{"name": "reasons"}, {"name": "digits"}]))
@@ -159,9 +183,18 @@ REFUSED: list[tuple[str, dict[str, Any], int, str]] = [
     ("cnn", {"inputs": [ONE | {"shape": [1025, 28, 28], "data": []}]}, 413, "1024"),
     ("cnn", {"inputs": [ONE], "outputs": [{"name": "logits"}]}, 400, "'logits'"),
     ("cnn", {"inputs": [ONE], "outputs": [{"name": "digits"}] * 2}, 400, "twice"),
-    ("cnn", {"inputs": [ONE], "parameters": {"priority": 4}}, 400, "priority"),
+    ("cnn", {"inputs": [ONE], "parameters": {"priority": -1}}, 400, "priority"),
     ("cnn", {"inputs": [ONE], "parameters": {"timeout": 1}}, 504, "deadline"),
     ("gate-xor", {"inputs": [in_json("inputs", CORNERS * 2)]}, 400, "0 to 1"),
+    (
+        "line",
+        {
+            "inputs": [in_json("images", np.zeros((1, 32, 320), np.uint8))],
+            "outputs": [{"name": "probabilities", "parameters": {"classification": 1}}],
+        },
+        400,
+        "'probabilities' has no classification; outputs that have: none",
+    ),
 ]
 
 

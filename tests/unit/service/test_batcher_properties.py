@@ -276,13 +276,13 @@ def test_overload_refuses_at_once_and_says_how_long_what_waits_will_take(
 
 @examples(50)
 @given(sizes=SIZES)
-def test_what_is_being_parsed_counts_as_waiting_until_it_is_parsed(sizes: list[int]) -> None:
+def test_what_is_being_decoded_counts_as_waiting_until_it_is_decoded(sizes: list[int]) -> None:
     refusals: list[Request] = []
 
     async def script(story: Story) -> None:
-        with contextlib.suppress(InvalidInput), contextlib.ExitStack() as parsing:
+        with contextlib.suppress(InvalidInput), contextlib.ExitStack() as decoding:
             for size in sizes:
-                parsing.enter_context(story.batcher.expect(size, FAR))
+                decoding.enter_context(story.batcher.expect(size))
                 refusals.append(story.ask(1001))
                 await story.turn()
             raise InvalidInput("no picture")

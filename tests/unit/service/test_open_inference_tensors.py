@@ -1,5 +1,7 @@
 """Tensors from JSON and from bytes, and back: which numbers are taken for which type."""
 
+import asyncio
+import gzip
 from typing import Any
 
 import numpy as np
@@ -70,7 +72,7 @@ PROBABILITIES = np.array([[0.1, 0.7, 0.2]], np.float32)
 
 
 def sent(outputs: list[Output], accepted: str = "") -> tuple[dict[bytes, bytes], bytes]:
-    made = answer({"model_name": "m"}, outputs, accepted)
+    made = asyncio.run(answer({"model_name": "m"}, outputs, accepted))
     return dict(made._headers), made._body
 
 
@@ -96,6 +98,20 @@ def test_an_answer_may_be_half_json_half_bytes() -> None:
     assert [each.get("parameters") for each in described] == [None, {"binary_data_size": 12}, {"binary_data_size": 10}]
     assert body[length:] == PROBABILITIES.tobytes() + TWO
     assert headers[b"content-type"] == b"application/octet-stream"
+
+
+@pytest.mark.parametrize(("rows", "is_packed"), [(1, False), (100, True), (10_000, True)])
+def test_an_answer_is_compressed_where_that_is_worth_its_time(rows: int, is_packed: bool) -> None:
+    values = np.zeros((rows, 10), np.float32)
+    headers, body = sent([Output("p", "FP32", values.shape, values, is_binary=True)], "gzip")
+    assert (b"content-encoding" in headers) == is_packed
+    whole = gzip.decompress(body) if is_packed else body
+    assert whole[int(headers[b"inference-header-content-length"]) :] == values.tobytes()
+
+
+def test_elements_beyond_those_of_the_shape_are_not_even_counted() -> None:
+    with pytest.raises(InvalidInput, match="must have 1 elements, got more"):
+        texts(given("BYTES", (1,), bytes(1_000)))
 
 
 def test_classes_are_named_best_first_and_the_first_of_equals_first() -> None:
