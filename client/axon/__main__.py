@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO
 
+import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -32,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return ALL
     except KeyboardInterrupt:
         return INTERRUPTED
-    except (ServerError, Unreachable, ProtocolError, OSError, ValueError, ImportError) as error:
+    except (ServerError, Unreachable, ProtocolError, httpx.InvalidURL, OSError, ValueError, ImportError) as error:
         sys.stderr.write(f"axon: {error}\n")
         return NONE
 
@@ -43,7 +44,7 @@ def classify(options: argparse.Namespace) -> int:
     try:
         with ExitStack() as stack:
             client = stack.enter_context(_client(options))
-            progress = stack.enter_context(_progress(options.path))
+            progress = stack.enter_context(_progress(options))
             writer = stack.enter_context(_writer(options))
             for reading in progress(client.classify(options.path)):
                 writer.write(reading)
@@ -108,7 +109,8 @@ def _positive(text: str) -> int:
 
 
 def _client(options: argparse.Namespace) -> Client:
-    key = options.key_file.read_text().strip() if options.key_file else os.environ.get(KEY_VARIABLE)
+    # An error of decoding would show bytes of the key; what replaces them is refused without being shown.
+    key = options.key_file.read_text(errors="replace") if options.key_file else os.environ.get(KEY_VARIABLE)
     asked = {name: getattr(options, name) for name in ("model", "version", "batch", "concurrency") if name in options}
     return Client(options.url, key=key, **asked)
 
@@ -140,12 +142,12 @@ class _Bar:
 
 
 @contextmanager
-def _progress(paths: Sequence[str]) -> Iterator[_Bar]:
-    """A bar on standard error where that is a terminal; else nothing is counted, nor shown."""
-    is_terminal = sys.stderr.isatty()
+def _progress(options: argparse.Namespace) -> Iterator[_Bar]:
+    """A bar where standard error is a terminal that shows no readings; else nothing is counted, nor shown."""
+    is_shown = sys.stderr.isatty() and (options.output is not None or not sys.stdout.isatty())
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not is_terminal) as progress:
-        yield _Bar(progress, sources.count(paths) if is_terminal else 0)
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not is_shown) as progress:
+        yield _Bar(progress, sources.count(options.path) if is_shown else 0)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 from axon import batches, exchange
-from axon.client import POLICY, TIMEOUT_S, bearer
+from axon.client import POLICY, TIMEOUT_S, Closed, address, bearer, lost
 from axon.exchange import Lost, Steps, Wait
 from axon.protocol import Answer, Request
 from axon.readings import Reading
@@ -34,7 +34,9 @@ class AsyncClient:
     ) -> None:
         self._model, self._version, self._policy = model, version, policy
         self._batch, self._concurrency = batch, concurrency
-        self._http = httpx.AsyncClient(base_url=url, headers=bearer(key), timeout=TIMEOUT_S, transport=transport)
+        self._http = httpx.AsyncClient(
+            base_url=address(url), headers=bearer(key), timeout=TIMEOUT_S, transport=transport
+        )
 
     async def classify(self, sources: Iterable[Source] | Source) -> AsyncIterator[Reading]:
         """Readings in the order of the sources; `concurrency` requests are on their way while the first are used."""
@@ -90,10 +92,12 @@ class AsyncClient:
             return end.value
 
     async def _send(self, request: Request) -> Answer | Lost:
+        if self._http.is_closed:
+            raise Closed("the client was closed")
         try:
             response = await self._http.request(
                 request.method, request.path, content=request.content, headers=dict(request.headers)
             )
         except httpx.TransportError as error:
-            return Lost(f"{type(error).__name__}: {error}")
+            return lost(error)
         return Answer(response.status_code, response.headers, response.content)

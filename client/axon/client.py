@@ -4,6 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -18,19 +19,46 @@ from axon.sources import Source, items
 
 TIMEOUT_S = 30.0
 POLICY = Policy()
+SCHEMES = ("http", "https")
+PORTS = range(1, 65_536)
 
 
 class Closed(Exception):
-    """The client was closed while it waited."""
+    """The client was closed before it had done what it was asked."""
+
+
+def address(url: str) -> httpx.URL:
+    """Where a server is. Raises ValueError, without what may be a password, for what is no address of HTTP."""
+    with suppress(httpx.InvalidURL):
+        known = httpx.URL(url)
+        if known.scheme in SCHEMES and known.host and (known.port is None or known.port in PORTS):
+            return known
+    raise ValueError(f"the URL must be http://HOST[:PORT] or https://HOST[:PORT], got {url.rpartition('@')[2]!r}")
 
 
 def bearer(key: str | None) -> dict[str, str]:
-    """The header that presents a key."""
+    """The header that presents a key. Raises ValueError, without the key, for one that no header takes."""
+    key = (key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise ValueError("the key must be printable ASCII on one line")
     return {"authorization": f"Bearer {key}"} if key else {}
 
 
+def lost(error: httpx.TransportError) -> Lost:
+    """Why no answer came. Raises ValueError where HTTP does not allow the request, which asking again does not cure.
+
+    The reason for that is not repeated: h11 shows the header that it refuses, and a header holds the key.
+    """
+    if isinstance(error, httpx.LocalProtocolError):
+        raise ValueError("the request cannot be sent: HTTP does not allow it") from None
+    return Lost(f"{type(error).__name__}: {error}")
+
+
 class Client:
-    """Asks one server for readings by one model. Raises ServerError and Unreachable when `policy` is exhausted."""
+    """Asks one server for readings by one model. Raises ServerError and Unreachable when `policy` is exhausted.
+
+    Raises ValueError for a URL or a key that HTTP does not allow.
+    """
 
     def __init__(
         self,
@@ -46,7 +74,7 @@ class Client:
     ) -> None:
         self._model, self._version, self._policy = model, version, policy
         self._batch, self._concurrency = batch, concurrency
-        self._http = httpx.Client(base_url=url, headers=bearer(key), timeout=TIMEOUT_S, transport=transport)
+        self._http = httpx.Client(base_url=address(url), headers=bearer(key), timeout=TIMEOUT_S, transport=transport)
         self._threads = ThreadPoolExecutor(concurrency, "axon")
         self._closed = threading.Event()
 
@@ -74,7 +102,7 @@ class Client:
         return list(self._drive(exchange.models(self._policy)))
 
     def close(self) -> None:
-        """Ends waits and connections."""
+        """Ends waits and connections; an answer that is on its way is waited for, until 30 s are silent."""
         self._closed.set()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._http.close()
@@ -104,10 +132,12 @@ class Client:
             raise Closed("the client was closed")
 
     def _send(self, request: Request) -> Answer | Lost:
+        if self._closed.is_set():
+            raise Closed("the client was closed")
         try:
             response = self._http.request(
                 request.method, request.path, content=request.content, headers=dict(request.headers)
             )
         except httpx.TransportError as error:
-            return Lost(f"{type(error).__name__}: {error}")
+            return lost(error)
         return Answer(response.status_code, response.headers, response.content)

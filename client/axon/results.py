@@ -96,7 +96,7 @@ class Parquet:
 
     def write(self, reading: Reading) -> None:
         """A row."""
-        self._rows.append(reading._asdict())
+        self._rows.append({column: _utf_8(value) for column, value in reading._asdict().items()})
         if len(self._rows) >= ROWS:
             self._flush()
 
@@ -109,6 +109,11 @@ class Parquet:
         if self._rows:
             self._writer.write_table(self._table.from_pylist(self._rows, schema=self._schema))
             self._rows = []
+
+
+def _utf_8(value: Any) -> Any:
+    """Text as CSV has it: bytes of a file name that are not UTF-8 are escaped. All else is left as it is."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
 
 
 FORMATS: Mapping[str, Callable[[IO[bytes]], Writer]] = {

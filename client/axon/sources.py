@@ -33,22 +33,26 @@ def items(sources: Iterable[Source] | Source) -> Iterator[Item]:
         elif source == STDIN:
             yield Item("stdin", sys.stdin.buffer.read())
         else:
-            for path in files(Path(source)):
-                yield from _of_file(path)
+            for found in files(Path(source)):
+                yield from _read(found)
 
 
-def files(path: Path) -> Iterator[Path]:
-    """The file itself, or all below a folder with a picture's suffix, by name. Raises FileNotFoundError."""
-    if not path.exists():
-        raise FileNotFoundError(f"{path} does not exist")
-    if not path.is_dir():
-        yield path
+def files(path: Path) -> Iterator[Path | Item]:
+    """The file itself, or all below a folder with a picture's suffix, by name. Raises FileNotFoundError.
+
+    What cannot be looked at is an item with an error.
+    """
+    try:
+        is_there, inside = path.exists(), _inside(path)
+    except OSError as error:
+        yield _unread(path, error)
         return
-    for each in sorted(path.iterdir()):
-        if each.is_dir() and not each.is_symlink():
-            yield from files(each)
-        elif each.suffix.lower() in SUFFIXES and each.is_file():
-            yield each
+    if not is_there:
+        raise FileNotFoundError(f"{path} does not exist")
+    if inside is None:
+        yield path
+    for each in inside or ():
+        yield from _found(each)
 
 
 def count(paths: Iterable[str]) -> int:
@@ -56,24 +60,50 @@ def count(paths: Iterable[str]) -> int:
     return sum(_count(file) for path in paths for file in ([Path(path)] if path == STDIN else files(Path(path))))
 
 
-def _count(path: Path) -> int:
-    if path.suffix.lower() != ".npy":
+def _found(path: Path) -> Iterator[Path | Item]:
+    """As files, of what a folder has: links to folders and files with another suffix are passed over."""
+    try:
+        inside = None if path.is_symlink() else _inside(path)
+        is_picture = inside is None and path.suffix.lower() in SUFFIXES and path.is_file()
+    except OSError as error:
+        yield _unread(path, error)
+        return
+    if is_picture:
+        yield path
+    for each in inside or ():
+        yield from _found(each)
+
+
+def _inside(path: Path) -> list[Path] | None:
+    """What a folder has, by name; None for what is no folder. Raises OSError."""
+    return sorted(path.iterdir()) if path.is_dir() else None
+
+
+def _unread(path: Path, error: Exception) -> Item:
+    return Item(str(path), None, str(error) or type(error).__name__)
+
+
+def _count(found: Path | Item) -> int:
+    if isinstance(found, Item) or found.suffix.lower() != ".npy":
         return 1
     try:
-        array = _load(path)
+        array = _load(found)
     except (OSError, ValueError, EOFError):
         return 1
     return len(array) if array.ndim == 3 else 1
 
 
-def _of_file(path: Path) -> Iterator[Item]:
+def _read(found: Path | Item) -> Iterator[Item]:
+    if isinstance(found, Item):
+        yield found
+        return
     try:
-        if path.suffix.lower() == ".npy":
-            yield from _rows(str(path), _load(path))
+        if found.suffix.lower() == ".npy":
+            yield from _rows(str(found), _load(found))
         else:
-            yield Item(str(path), path.read_bytes())
+            yield Item(str(found), found.read_bytes())
     except (OSError, ValueError, EOFError) as error:
-        yield Item(str(path), None, str(error) or type(error).__name__)
+        yield _unread(found, error)
 
 
 def _load(path: Path) -> NDArray[Any]:

@@ -1,16 +1,19 @@
 """The command and both clients against the real server."""
 
 import asyncio
+import contextlib
 import csv
 import json
 import os
+import pty
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-from axon import AsyncClient, Client
+from axon import AsyncClient, Client, Policy, Unreachable
 from pyarrow import parquet
 
 from tests.servers import REPOSITORY, Server, free_port, serving
@@ -20,6 +23,26 @@ def axon(*arguments: object) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "client")}
     command = [sys.executable, "-m", "axon", *map(str, arguments)]
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+def on_a_terminal(*arguments: object, stdout: int | None = None) -> str:
+    """What a terminal gets to see of the command; without its standard output, where that goes elsewhere."""
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY / "client"), "TERM": "xterm"}
+    command = [sys.executable, "-m", "axon", *map(str, arguments)]
+    screen, terminal = pty.openpty()
+    with subprocess.Popen(command, env=environment, stdout=stdout or terminal, stderr=terminal) as process:
+        os.close(terminal)
+        seen = b"".join(_until_left(screen))
+    os.close(screen)
+    assert process.returncode == 0
+    return seen.decode().replace("\r", "")
+
+
+def _until_left(screen: int) -> Iterator[bytes]:
+    """A terminal that everybody has left raises an error, where a file would end."""
+    with contextlib.suppress(OSError):
+        while part := os.read(screen, 65_536):
+            yield part
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +73,21 @@ def test_every_format_has_every_file(server: Server, folder: Path, tmp_path: Pat
     assert [bool(row["error"]) for row in rows] == [False, True, False, True]
 
 
+def test_no_bar_is_drawn_into_the_readings(server: Server) -> None:
+    seven = REPOSITORY / "examples" / "seven.png"
+    asked = ("classify", seven, "--url", server.url)
+    for form in ("table", "csv", "jsonl"):
+        assert on_a_terminal(*asked, "--format", form) == axon(*asked, "--format", form).stdout
+
+
+def test_a_bar_is_drawn_where_the_readings_go_elsewhere(server: Server, tmp_path: Path) -> None:
+    asked = ("classify", REPOSITORY / "examples" / "seven.png", "--url", server.url)
+    assert "reading" in on_a_terminal(*asked, "--output", tmp_path / "named")
+    with (tmp_path / "redirected").open("wb") as file:
+        assert "reading" in on_a_terminal(*asked, stdout=file.fileno())
+    assert (tmp_path / "named").read_text() == (tmp_path / "redirected").read_text() == axon(*asked).stdout
+
+
 def test_sync_and_async_agree(server: Server, folder: Path) -> None:
     sources = [folder, np.zeros((3, 28, 28), np.uint8), b"junk"]
 
@@ -74,8 +112,6 @@ def test_the_exit_status_says_what_happened(server: Server, tmp_path: Path) -> N
 
 
 def test_no_server_ends_in_time() -> None:
-    from axon import Policy, Unreachable
-
     policy = Policy(attempts=2, first_s=0.01)
     with Client(f"http://127.0.0.1:{free_port()}", policy=policy) as client, pytest.raises(Unreachable):
         client.models()
@@ -93,10 +129,11 @@ def test_who_has_read_enough_ends_it_quietly(server: Server) -> None:
 
 def test_a_run_outlives_a_restart_of_the_server(tmp_path: Path) -> None:
     """Connections are lost, nobody listens for a while, and every picture is read nevertheless, once and in order."""
+    patient = Policy(attempts=1_000, most_s=0.5)  # as long as the deadline, 60 s: a slow machine takes 5 s to listen
     images = np.random.default_rng(0).integers(0, 256, (3_000, 28, 28), np.uint8)
     with serving(tmp_path / "first", AXON_HTTP__WORKERS="1") as first:
         port = str(first.port)
-        with Client(first.url, batch=8) as client:
+        with Client(first.url, batch=8, policy=patient) as client:
             readings = client.classify(images)
             before = [next(readings) for _ in range(100)]
             first.terminate()

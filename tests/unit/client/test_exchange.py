@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,10 @@ import httpx
 import numpy as np
 import pytest
 from axon import AsyncClient, Client, Policy, Reading, ServerError, Unreachable
+from axon.client import Closed
 from axon.protocol import HEADER_LENGTH, SIZE, pack, unpack
+
+from tests.servers import until
 
 QUICK = Policy(attempts=4, first_s=0.001, most_s=0.002)
 Read = Callable[..., list[Reading]]
@@ -126,4 +130,83 @@ def test_it_gives_up(read: Read) -> None:
     fake = Fake(httpx.Response(404, json={"error": "unknown model"}))
     with pytest.raises(ServerError, match="unknown model"):
         read(fake, b"\x03")
+    assert len(fake.keys) == 1
+
+
+def test_a_request_that_cannot_be_sent_is_sent_once_and_not_repeated(read: Read) -> None:
+    fake = Fake(httpx.LocalProtocolError("Illegal header value b'Bearer secret'"))
+    with pytest.raises(ValueError, match=r"^the request cannot be sent") as raised:
+        read(fake, b"\x03")
+    assert "secret" not in str(raised.value)
+    assert len(fake.keys) == 1
+
+
+def test_a_key_is_stripped(read: Read) -> None:
+    fake = Fake()
+    read(fake, b"\x03", key=" k k\r\n")
+    read(fake, b"\x03", key="\n")
+    assert fake.keys == ["Bearer k k", None]
+
+
+@pytest.mark.parametrize("key", ["secret\nsecond", "secret\tsecond", "secret\0", "secr\u00e9t", "secret\udcff"])
+def test_a_key_that_no_header_takes_is_refused_unseen(read: Read, key: str) -> None:
+    fake = Fake()
+    with pytest.raises(ValueError, match=r"^the key must be printable ASCII on one line$"):
+        read(fake, b"\x03", key=key)
+    assert not fake.keys
+
+
+NO_ADDRESS = [
+    "http://localhost:port",
+    "localhost:3000",
+    "localhost",
+    "",
+    "http://",
+    "ftp://localhost",
+    "http://h:65536",
+]
+
+
+@pytest.mark.parametrize("url", NO_ADDRESS)
+@pytest.mark.parametrize("shell", [Client, AsyncClient])
+def test_a_url_that_is_no_address_is_refused(shell: type[Client | AsyncClient], url: str) -> None:
+    with pytest.raises(ValueError, match=r"^the URL must be http://HOST\[:PORT\] or https"):
+        shell(url)
+
+
+@pytest.mark.parametrize("shell", [Client, AsyncClient])
+def test_a_url_that_is_refused_is_shown_without_its_password(shell: type[Client | AsyncClient]) -> None:
+    with pytest.raises(ValueError, match=r"got '.*localhost:port'$") as raised:
+        shell("http://user:secret@localhost:port")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_client_that_is_closed_asks_no_more() -> None:
+    """Not even for the halves of a batch that is refused."""
+    fake = Fake(*[httpx.Response(415)] * 200)
+
+    def closing(request: httpx.Request) -> httpx.Response:
+        threading.Thread(target=client.close).start()  # which waits for this request
+        until(client._closed.is_set, 10, "closing")
+        return fake(request)
+
+    client = Client(transport=httpx.MockTransport(closing))
+    with pytest.raises(Closed):
+        list(client.classify([b"bad"] * 64))
+    assert len(fake.keys) == 1
+
+
+def test_an_async_client_that_is_closed_asks_no_more() -> None:
+    fake = Fake(*[httpx.Response(415)] * 200)
+
+    async def closing(request: httpx.Request) -> httpx.Response:
+        await client.close()
+        return fake(request)
+
+    async def read() -> list[Reading]:
+        return [reading async for reading in client.classify([b"bad"] * 64)]
+
+    client = AsyncClient(transport=httpx.MockTransport(closing))
+    with pytest.raises(Closed):
+        asyncio.run(read())
     assert len(fake.keys) == 1
