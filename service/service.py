@@ -65,7 +65,7 @@ class House:
     async def open(self) -> None:
         """Loads the models and opens the doors."""
         self._log = access_log.start(self.settings.log)
-        steward, management = self._open_models()
+        steward, management = await self._open_models()
         pipeline = self._open_doors(management)
         heartbeat_s = self.settings.inference.heartbeat_s
         every_beat = pipeline.flush, pipeline.rollout.tend, self.versions.sweep
@@ -78,7 +78,7 @@ class House:
         gc.collect()
         gc.freeze()  # what is loaded lives as long as the process; full collections over it are the long tail
 
-    def _open_models(self) -> tuple[Steward, Management]:
+    async def _open_models(self) -> tuple[Steward, Management]:
         models, inference = self.settings.models, self.settings.inference
         repository = Repository(models.root)
         board = self.board or Board.of_one(models.orders)
@@ -87,7 +87,7 @@ class House:
         loader = Loader(repository, inference, THREADS, metrics.BatchMetrics)
         candidates = versions_on_trial(self.settings.rollout)
         steward = Steward(self.catalog, loader, repository, models, board, candidates, self.versions.record)
-        steward.open()
+        await steward.open()
         return steward, Management(self.catalog, repository, board, steward)
 
     def _open_doors(self, management: Management) -> Pipeline:

@@ -16,17 +16,24 @@ class Worker:
     """Has opened what is published under `root`; `tend` does what it does every second while it serves."""
 
     def __init__(
-        self, root: Path, number: int = 1, candidates: dict[str, frozenset[int]] | None = None, **models: object
+        self,
+        root: Path,
+        number: int = 1,
+        candidates: dict[str, frozenset[int]] | None = None,
+        loader: type[Loader] = Loader,
+        opens: bool = True,
+        **models: object,
     ) -> None:
         settings = Models(root=root, **{"required": (), "watch_s": 1e-9, **models})
         repository = Repository(root)
         self.board = Board(root.parent / f"{root.name}-board", number, settings.orders)
         self.catalog = Catalog(settings.required, heartbeat_s=10)
         self.told: list[str] = []
-        loader = Loader(repository, Inference(engine="onnx"), threads=1)
-        self.steward = Steward(self.catalog, loader, repository, settings, self.board, candidates, self._tell)
+        loads = loader(repository, Inference(engine="onnx"), threads=1)
+        self.steward = Steward(self.catalog, loads, repository, settings, self.board, candidates, self._tell)
         self.management = Management(self.catalog, repository, self.board, self.steward)
-        self.steward.open()
+        if opens:
+            asyncio.run(self.steward.open())
 
     def tend(self, times: int = 1) -> None:
         """Looks at the folder and at the board so often."""

@@ -66,8 +66,10 @@ class KeptOrders:
 class Theatre:
     """A gate `gate-xor` in version 1, the default, and in version 2, which is on trial as the settings say."""
 
-    def __init__(self, one: Gate, two: Gate, state: State = State.READY, **settings: object) -> None:
-        self.catalog = Catalog((), heartbeat_s=10)
+    def __init__(
+        self, one: Gate, two: Gate, state: State = State.READY, heartbeat_s: float = 10, **settings: object
+    ) -> None:
+        self.catalog = Catalog((), heartbeat_s)
         self.engines = one, two
         self.one, self.two = model(1, one), model(2, two)
         second = Entry("gate-xor", 2, state, model=self.two if state is State.READY else None)
@@ -92,7 +94,12 @@ def on_trial(role: str, share: float = 1.0, **floors: object) -> dict[str, objec
 
 def model(version: int, engine: Gate) -> LoadedModel:
     """A gate with this engine."""
-    manifest = bundles.manifest("gate-xor", version, output={"name": "logits", "dtype": "float32", "shape": (-1, 1)})
+    manifest = bundles.manifest(
+        "gate-xor",
+        version,
+        input={"name": "inputs", "dtype": "float32", "shape": (-1, 2)},
+        output={"name": "logits", "dtype": "float32", "shape": (-1, 1)},
+    )
     return LoadedModel(Bundle(manifest, "0" * 64, {}), Batcher("gate-xor", engine, 64, 4096), "none", 0.0)
 
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.errors import DeadlineExceeded, InternalError, NotReady, Overloaded
+from service.errors import AxonError, DeadlineExceeded, InternalError, NotReady, Overloaded
 from service.inference.engine import Outputs, Predictor, Rows
 from service.inference.engine_thread import EngineThread
 from service.inference.queue import USUAL, Queue
@@ -39,6 +39,13 @@ class Answer(NamedTuple):
     outputs: Outputs
     queue_s: float
     compute_s: float
+
+
+class Refusal(NamedTuple):
+    """Why a request is not let in: the reason that is counted, and what is raised."""
+
+    reason: str
+    error: AxonError
 
 
 class Batch(NamedTuple):
@@ -103,6 +110,7 @@ class Batcher:
         self._expected_rows = 0  # that are being decoded
         self._running: list[_Job] = []
         self._running_since = 0.0
+        self._is_aside = False  # what runs is nobody's request
         self._is_due = False  # a batch is made at the end of this turn of the loop
         self._due_since = 0.0
         self._turn_s = 0.0  # how long that takes: longer, the more requests come in a turn
@@ -123,8 +131,8 @@ class Batcher:
 
     @property
     def inflight_requests(self) -> int:
-        """Requests between admission and answer."""
-        return len(self._queue) + len(self._running)
+        """Requests between admission and answer; what runs aside is none."""
+        return len(self._queue) + (0 if self._is_aside else len(self._running))
 
     @property
     def heartbeat_age_s(self) -> float:
@@ -160,30 +168,32 @@ class Batcher:
         Parsing costs a fifth of what an answer costs. Under overload it must not be done for who is then refused.
         `ahead_s` is the work of any kind that the worker has in hand, in seconds of processor time.
         """
+        if refusal := self.refusal(rows, deadline, priority, ahead_s):
+            self._observer.rejected(refusal.reason)
+            raise refusal.error
+
+    def refusal(self, rows: int, deadline: float, priority: int = USUAL, ahead_s: float = 0.0) -> Refusal | None:
+        """Why so many rows would be refused, which is not counted; None where they would be let in."""
         patience_s = deadline - time.monotonic()
         if self._is_closing:
-            self._observer.rejected("draining")
-            raise NotReady(f"model {self._name} is being stopped", retry_after_s=1)
+            return Refusal("draining", NotReady(f"model {self._name} is being stopped", retry_after_s=1))
         if patience_s <= 0:
-            self._observer.rejected("deadline")
-            raise DeadlineExceeded(f"the deadline passed before model {self._name} was asked")
+            error = DeadlineExceeded(f"the deadline passed before model {self._name} was asked")
+            return Refusal("deadline", error)
         waiting = self._queue.rows
         before = self._queue.rows_before(priority) if waiting else 0
         wait_s = (before + self._expected_rows + _rows(self._running)) * self._pace_s
         if waiting + rows > self._max_queue_rows:
-            self._observer.rejected("queue_full")
-            raise Overloaded(
-                f"{waiting} rows wait for model {self._name}; {rows} more would exceed {self._max_queue_rows}",
-                retry_after_s=wait_s,
-            )
+            said = f"{waiting} rows wait for model {self._name}; {rows} more would exceed {self._max_queue_rows}"
+            return Refusal("queue_full", Overloaded(said, retry_after_s=wait_s))
         answer_s = max(wait_s + rows * self._pace_s, ahead_s * _TURNS)
-        if (wait_s or ahead_s) and answer_s * _CAUTION >= patience_s:
-            self._observer.rejected("deadline")
-            raise Overloaded(
-                f"model {self._name} would answer in about {math.ceil(answer_s * 1e3)} ms, or in twice that; "
-                f"the deadline is in {math.floor(patience_s * 1e3)} ms",
-                retry_after_s=answer_s,
-            )
+        if not (wait_s or ahead_s) or answer_s * _CAUTION < patience_s:
+            return None
+        said = (
+            f"model {self._name} would answer in about {math.ceil(answer_s * 1e3)} ms, or in twice that; "
+            f"the deadline is in {math.floor(patience_s * 1e3)} ms"
+        )
+        return Refusal("deadline", Overloaded(said, retry_after_s=answer_s))
 
     @contextmanager
     def expect(self, rows: int) -> Iterator[None]:
@@ -205,10 +215,15 @@ class Batcher:
         now = time.monotonic()
         job = _Job(rows, now, math.inf, asyncio.get_running_loop().create_future(), USUAL)
         self._running, self._running_since = [job], now  # and idle nevertheless: a stop does not wait for it
+        self._is_aside = True
         self._thread.run(lambda: self._compute([rows])).add_done_callback(
             lambda done: self._finish_aside(job, done.result())
         )
         return job.future
+
+    def begin(self) -> None:
+        """Is about to serve, having waited for other workers: its heartbeat counts from now."""
+        self._last_beat = time.monotonic()
 
     async def beat(self) -> None:
         """Asks the engine thread to answer; `heartbeat_age_s` grows for as long as it does not."""
@@ -305,7 +320,7 @@ class Batcher:
         self._call_next()
 
     def _finish_aside(self, job: _Job, outcome: Batch | Exception) -> None:
-        self._running = []
+        self._running, self._is_aside = [], False
         if isinstance(outcome, Exception):
             log.error("engine_failed model=%s requests=0", self._name, exc_info=outcome)
             job.fail(InternalError())

@@ -9,16 +9,20 @@ import fcntl
 import logging
 import os
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import IO, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from service.inference.catalog import Key
 
 log = logging.getLogger(__name__)
 
 ORDERS = "orders.json"
+LOCK_S = 10.0  # that an order waits for another, which takes milliseconds
 
 
 class Sheet(BaseModel):
@@ -34,6 +38,7 @@ class Orders(Sheet):
     pins: dict[str, int | None] = {}  # over those of the settings; None: none
     unloaded: frozenset[str] = frozenset()
     loads: dict[str, int] = {}  # by model: the number of the order to load it, whatever was tried before
+    asked: frozenset[str] = frozenset()  # versions ("cnn/1") to be had, so that it is known whether they can serve
     stopped: dict[str, str] = {}  # by version ("cnn/3"): why it is a candidate no more
 
 
@@ -44,6 +49,13 @@ class Finding(Sheet):
     reason: str | None
 
 
+class Attempt(Sheet):
+    """That a worker is about to load a version: which files, and how often one has died of that already."""
+
+    attempt: str
+    deaths: int
+
+
 class Report(Sheet):
     """What a worker has: the last order that it carried out, its versions, and whether it waits for another's."""
 
@@ -51,6 +63,7 @@ class Report(Sheet):
     order: int
     versions: dict[str, Finding]  # by version ("cnn/3")
     is_pending: bool
+    loading: dict[str, Attempt] = {}  # by version: what a worker that dies now has died of
 
 
 Content = TypeVar("Content", bound=Sheet)
@@ -77,33 +90,51 @@ class Board:
         return self._read(self._orders, Orders) or Orders()
 
     def order(self, change: Callable[[Orders, int], Orders]) -> int:
-        """Tells all workers: `change` makes new orders of the old ones and the new number, which is returned."""
+        """Tells all workers: `change` makes new orders of the old ones and the new number, which is returned.
+
+        Raises OSError where there is no room, and TimeoutError where somebody else does not come to an end.
+        """
         with self._alone():
             old = self.orders()
-            _write(self._orders, change(old, old.number + 1).model_copy(update={"number": old.number + 1}))
+            _write(
+                self._orders, change(old, old.number + 1).model_copy(update={"number": old.number + 1}), lasting=True
+            )
         return old.number + 1
 
     def report(self, report: Report) -> None:
-        """Tells the other workers what this one has, if that is news."""
-        if report != self._last:
+        """Tells the other workers what this one has, if that is news. Where there is no room, it is tried again."""
+        if report == self._last:
+            return
+        try:
             _write(self._own, report)
-            self._last = report
+        except OSError as error:
+            log.error("board_full file=%s", self._own.name, exc_info=error)
+            return
+        self._last = report
+
+    def left_behind(self) -> Report | None:
+        """The last report of who had this worker's number before."""
+        return self._read(self._own, Report)
 
     def others(self) -> list[Report]:
-        """The reports of the other workers that live."""
+        """The reports of the other workers that live, and have opened."""
         paths = sorted(path for path in self._folder.glob("[0-9]*.json") if path != self._own)
-        return [report for path in paths if (report := self._read(path, Report)) and is_alive(report.pid)]
+        reports = (self._read(path, Report) for path in paths)
+        return [report for report in reports if report and report.order >= 0 and is_alive(report.pid)]
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """While nobody else gives an order. Servers may share the orders, so the lock lies beside them."""
         self._orders.parent.mkdir(parents=True, exist_ok=True)
         with self._orders.with_name(f"{self._orders.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+            _lock(lock)
             yield
 
     def _read(self, path: Path, kind: type[Content]) -> Content | None:
-        """The content of a file, parsed once for each time that it is written; None where there is none."""
+        """The content of a file, parsed once for each time that it is written; None where there is none.
+
+        One that cannot be read, such as one that was edited wrongly, counts as what it was before.
+        """
         try:
             status = path.stat()
         except FileNotFoundError:
@@ -111,8 +142,19 @@ class Board:
         mark = status.st_mtime_ns, status.st_ino
         known = self._known.get(path)
         if known is None or known[0] != mark:
-            known = self._known[path] = mark, _parse(path, kind)
+            known = self._known[path] = mark, _parse(path, kind) or (known and known[1])
         return known[1] if isinstance(known[1], kind) else None
+
+
+def label(key: Key) -> str:
+    """A version as the board has it."""
+    return f"{key[0]}/{key[1]}"
+
+
+def key_of(label: str) -> Key:
+    """The version that the board has so."""
+    name, _, version = label.rpartition("/")
+    return name, int(version)
 
 
 def is_alive(pid: int) -> bool:
@@ -132,13 +174,29 @@ def _parse(path: Path, kind: type[Content]) -> Content | None:
         return None
 
 
-def _write(path: Path, content: Sheet) -> None:
-    """Replaces a file whole."""
+def _lock(file: IO[str]) -> None:
+    """Waits for it, but not for ever. Raises TimeoutError."""
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"somebody else has been giving an order for {LOCK_S:.0f} s") from None
+            time.sleep(0.01)
+
+
+def _write(path: Path, content: Sheet, *, lasting: bool = False) -> None:
+    """Replaces a file whole; `lasting` also where the power fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(content.model_dump_json().encode())
+            if lasting:
+                file.flush()
+                os.fsync(descriptor)
         Path(name).replace(path)
     except BaseException:
         with suppress(FileNotFoundError):

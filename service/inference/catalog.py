@@ -20,6 +20,9 @@ Kind = Literal["gates", "digits", "lines"]
 Key = tuple[str, int]  # name and version
 
 
+_FALLING_SILENT = 0.75  # of the heartbeat's bound
+
+
 class State(StrEnum):
     """Where a version stands. LOADING: not every worker has it yet. UNLOADED: somebody asked for that."""
 
@@ -54,6 +57,11 @@ class LoadedModel:
     def version(self) -> int:
         return self.bundle.manifest.version
 
+    @property
+    def admission(self) -> Batcher:
+        """The batcher that says whether a request is let in."""
+        return self.batcher
+
     async def infer(self, rows: Rows, deadline: float, priority: int = USUAL) -> Answer:
         """What is read from validated rows; see Batcher.submit for deadlines, priorities and errors."""
         return await self.batcher.submit(rows, deadline, priority)
@@ -84,6 +92,7 @@ class Catalog:
         self._shelf: Mapping[Key, Entry] = {}
         self._defaults: Mapping[str, int] = {}
         self.is_leaving = False
+        self.excused: frozenset[Key] = frozenset()  # versions whose silence does not matter, as nobody asks them
 
     def replace(self, entries: Iterable[Entry], defaults: Mapping[str, int]) -> None:
         """What is served from now on. Requests in flight keep the models that they were given."""
@@ -151,7 +160,12 @@ class Catalog:
 
     def silent_model(self) -> str | None:
         """The name of a model whose engine thread has not answered lately."""
-        return next((model.name for model in self.ready() if self._is_silent(model)), None)
+        asked = (entry.model for entry in self.entries() if entry.model and entry.key not in self.excused)
+        return next((model.name for model in asked if self._is_silent(model)), None)
+
+    def is_falling_silent(self, model: LoadedModel) -> bool:
+        """Whether its engine thread has not answered for most of the time after which a worker is not ready."""
+        return model.batcher.heartbeat_age_s > _FALLING_SILENT * self._heartbeat_s
 
     def _is_silent(self, model: LoadedModel) -> bool:
         return model.batcher.heartbeat_age_s > self._heartbeat_s

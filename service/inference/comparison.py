@@ -1,7 +1,8 @@
 """Has another version read what was answered, beside the answers and never before them, and says where they agree.
 
 What waits is bounded, and is dropped where there is no time for it. One comparison runs at a time, on the thread of the
-engine that is asked, while no engine of the worker has anything to answer and the event loop wakes up in time.
+engine that is asked, while no engine of the worker has anything to answer and the event loop wakes up in time. What a
+canary has answered is compared after a second even so, for its trial must come to an end under load too.
 """
 
 import asyncio
@@ -24,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MOST_ROWS = 32  # of a request: whoever comes meanwhile waits for them, 2 ms at most with the published readers
 PAUSE_S = 0.005  # before each comparison
+PATIENCE_S = 10.0  # that the other version has to read a case, which is as long as a client waits by default
 _REST = 4  # times as long as the comparison before took: a fifth of a core at most
 
 
@@ -44,13 +46,14 @@ class Compared(NamedTuple):
 
 
 class Case(NamedTuple):
-    """What was answered, who shall read it too, and who is told of it."""
+    """What was answered, who shall read it too, and who is told of it; `due` is when that is put off no more."""
 
     rows: Rows
     outputs: Outputs
     other: LoadedModel
     tell: Callable[[Compared], None]
     drop: Callable[[], None]
+    due: float  # of the event loop's clock
 
 
 class Comparisons:
@@ -85,7 +88,8 @@ class Comparisons:
         while self._waiting:
             due = loop.time() + pause_s
             await asyncio.sleep(pause_s)
-            if loop.time() - due > QUICK_S or any(model.batcher.inflight_requests for model in self._models()):
+            is_busy = loop.time() - due > QUICK_S or any(each.batcher.inflight_requests for each in self._models())
+            if is_busy and loop.time() < self._waiting[0].due:
                 continue  # the loop has more to do than it can, or somebody waits
             case = self._waiting.popleft()
             self._rows[case.other.name] -= len(case.rows)
@@ -104,8 +108,9 @@ async def _compare(case: Case) -> None:
         case.drop()
         return
     try:
-        answer = await running
-    except AxonError:
+        async with asyncio.timeout(PATIENCE_S):
+            answer = await running
+    except (AxonError, TimeoutError):
         case.tell(Compared(len(case.rows)))
         return
     agreement = compare(case.other.kind, case.outputs, answer.outputs)

@@ -5,15 +5,18 @@ AXON_MODELS__ORDERS names a file for them.
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Mapping
 
 from models.repository import Repository
 from service.errors import NotReady, UnknownModel, UnusableInput
-from service.inference.board import Board, Orders
+from service.inference.board import Board, Orders, key_of, label
 from service.inference.catalog import Catalog, State
-from service.inference.steward import SOON_S, Steward, label
+from service.inference.steward import SOON_S, Steward
 from service.inference.wishes import is_serving
+
+log = logging.getLogger(__name__)
 
 PATIENCE_S = 60.0  # that an order may take
 
@@ -43,10 +46,8 @@ class Management:
 
     async def load(self, name: str) -> None:
         """Looks for versions of a model now, tries again what failed or was stopped, and loads what was unloaded."""
-        self._versions(name)
-        await self._order(
-            lambda orders, number: _on_trial_again(_told(orders, orders.unloaded - {name}, {name: number}), name)
-        )
+        await self._versions(name)
+        await self._order(lambda orders, number: _anew(_told(orders, orders.unloaded - {name}, {name: number}), name))
         failed = [entry for entry in self._catalog.entries() if entry.name == name and entry.state is State.FAILED]
         if failed:
             raise UnusableInput(f"model {name} version {failed[-1].version} failed to load: {failed[-1].reason}")
@@ -54,37 +55,45 @@ class Management:
     async def unload(self, name: str) -> None:
         """Stops serving a model, in all its versions, until it is loaded again."""
         self._catalog.entry(name)
-        await self._order(lambda orders, _: _told(orders, orders.unloaded | {name}, {}))
+        await self._order(lambda orders, _: _anew(_told(orders, orders.unloaded | {name}, {}), name))
 
     async def pin(self, name: str, version: int) -> None:
-        """Makes a published version the default, which newer ones do not replace. If it fails, nothing changes."""
-        versions = self._versions(name)
+        """Makes a published version the default, which newer ones do not replace.
+
+        It is pinned when every worker has it, so that nothing changes where it fails, or where whoever asked leaves.
+        """
+        versions = await self._versions(name)
         if version not in versions:
             raise UnknownModel(f"model {name!r} has no version {version}; published: {', '.join(map(str, versions))}")
-        before = self._board.orders().pins
-        await self._order(lambda orders, number: _pinned(orders, {**orders.pins, name: version}, {name: number}))
+        asked = label((name, version))
+        await self._order(lambda orders, number: _asked(orders, orders.asked | {asked}, {name: number}))
         entry = self._catalog.find(name, version)
         if not is_serving(entry):
-            others = {each: pin for each, pin in before.items() if each == name}
-            await self._order(lambda orders, _: _pinned(orders, _without(orders.pins, name) | others, {}))
+            await self._order(lambda orders, _: _asked(orders, orders.asked - {asked}, {}))
             reason = entry.reason if entry else "it is not here"
             raise UnusableInput(f"model {name} version {version} cannot serve, so nothing is changed: {reason}")
+        await self._order(lambda orders, _: _pinned(_asked(orders, orders.asked - {asked}, {}), name, version))
 
     async def unpin(self, name: str) -> None:
         """Makes the newest version that is ready the default again, whatever the settings pin."""
-        self._versions(name)
-        await self._order(lambda orders, _: _pinned(orders, {**orders.pins, name: None}, {}))
+        await self._versions(name)
+        await self._order(lambda orders, _: _anew(_pinned(orders, name, None), name))
 
     async def roll_back(self, name: str) -> None:
         """Pins the version before the one that serves."""
         current = self._catalog.entry(name).version
-        older = [version for version in self._versions(name) if version < current]
+        older = [version for version in await self._versions(name) if version < current]
         if not older:
             raise UnusableInput(f"model {name} version {current} has no version before it")
         await self.pin(name, older[-1])
 
     async def _order(self, change: Callable[[Orders, int], Orders]) -> None:
-        number = await asyncio.to_thread(self._board.order, change)  # it waits for a lock
+        try:
+            number = await asyncio.to_thread(self._board.order, change)  # it waits for a lock
+        except OSError as error:  # a TimeoutError is one
+            log.exception("order_not_given")
+            why = "somebody else is giving one" if isinstance(error, TimeoutError) else "it cannot be written down"
+            raise NotReady(f"the order cannot be given: {why}", retry_after_s=10) from None
         self._steward.wake()
         deadline = time.monotonic() + PATIENCE_S
         while not self._is_carried_out(number):
@@ -96,26 +105,28 @@ class Management:
         reports = [self._steward.report(), *self._board.others()]
         return all(report.order >= number and not report.is_pending for report in reports)
 
-    def _versions(self, name: str) -> list[int]:
+    async def _versions(self, name: str) -> list[int]:
         """What is published of a model now."""
-        names = self._repository.names()
+        names = await asyncio.to_thread(self._repository.names)
         if name not in names:
             raise UnknownModel(f"there is no model {name!r}; published: {', '.join(names) or 'none'}")
-        return self._repository.versions(name)
+        return await asyncio.to_thread(self._repository.versions, name)
 
 
 def _told(orders: Orders, unloaded: frozenset[str], loads: dict[str, int]) -> Orders:
     return orders.model_copy(update={"unloaded": unloaded, "loads": orders.loads | loads})
 
 
-def _on_trial_again(orders: Orders, name: str) -> Orders:
-    stopped = {each: reason for each, reason in orders.stopped.items() if each.rpartition("/")[0] != name}
-    return orders.model_copy(update={"stopped": stopped})
+def _anew(orders: Orders, name: str) -> Orders:
+    """On trial again, and without what was asked for by who did not wait for the answer."""
+    stopped = {each: reason for each, reason in orders.stopped.items() if key_of(each)[0] != name}
+    asked = frozenset(each for each in orders.asked if key_of(each)[0] != name)
+    return orders.model_copy(update={"stopped": stopped, "asked": asked})
 
 
-def _pinned(orders: Orders, pins: dict[str, int | None], loads: dict[str, int]) -> Orders:
-    return orders.model_copy(update={"pins": pins, "loads": orders.loads | loads})
+def _asked(orders: Orders, asked: frozenset[str], loads: dict[str, int]) -> Orders:
+    return orders.model_copy(update={"asked": asked, "loads": orders.loads | loads})
 
 
-def _without(pins: dict[str, int | None], name: str) -> dict[str, int | None]:
-    return {each: pin for each, pin in pins.items() if each != name}
+def _pinned(orders: Orders, name: str, version: int | None) -> Orders:
+    return orders.model_copy(update={"pins": {**orders.pins, name: version}})

@@ -58,8 +58,8 @@ class Pipeline:
         self._quality: dict[tuple[str, int], Quality] = {}
         self._stages: dict[tuple[str, int, str], Histogram] = {}
 
-    def reader(self, name: str, version: int | None, request_id: str) -> LoadedModel:
-        """A reader of single digits; where no version is named, the id says whether a canary's.
+    def reader(self, name: str, version: int | None, request_id: str | None) -> LoadedModel:
+        """A reader of single digits; where no version is named, the id says whether a canary's, and None that not.
 
         Raises UnknownModel, also for a model of another kind, and NotReady.
         """
@@ -73,12 +73,13 @@ class Pipeline:
         """A reader of single digits, if it serves."""
         return next((model for model in self.catalog.defaults() if model.name == name and model.kind == "digits"), None)
 
-    def gate(self, gate: str, request_id: str) -> LoadedModel:
+    def gate(self, gate: str, request_id: str | None) -> LoadedModel:
         """A gate by its short name, such as `xor`. Chosen as `reader` does. Raises UnknownModel and NotReady."""
         known = [name.removeprefix(GATE_PREFIX) for name in sorted(self._gate_names())]
         if gate not in known:
             raise UnknownModel(f"there is no gate {gate!r}; available: {', '.join(known) or 'none'}")
-        return self.rollout.choose(self.catalog.get(GATE_PREFIX + gate), request_id)
+        model = self.catalog.get(GATE_PREFIX + gate)
+        return model if request_id is None else self.rollout.choose(model, request_id)
 
     async def read(
         self,
@@ -194,12 +195,12 @@ class Pipeline:
         self._quality = {key: quality for key, quality in self._quality.items() if key in here}
         self._stages = {key: series for key, series in self._stages.items() if key[:2] in here}
 
-    def _of_kind(self, kind: Kind, name: str, version: int | None, request_id: str) -> LoadedModel:
+    def _of_kind(self, kind: Kind, name: str, version: int | None, request_id: str | None) -> LoadedModel:
         model = self.catalog.get(name, version)
         if model.kind != kind:
             others = ", ".join(sorted({other.name for other in self.catalog.ready() if other.kind == kind}))
             raise UnknownModel(f"model {name!r} reads {model.kind}, not {kind}; available: {others or 'none'}")
-        return model if version else self.rollout.choose(model, request_id)
+        return model if version or request_id is None else self.rollout.choose(model, request_id)
 
     def _gate_names(self) -> set[str]:
         return {entry.name for entry in self.catalog.entries() if entry.name.startswith(GATE_PREFIX)}

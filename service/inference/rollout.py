@@ -6,16 +6,17 @@ some of the same rows. A shadow reads a share of what the default answered, and 
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from service.errors import DeadlineExceeded, InternalError, Overloaded
-from service.inference.batcher import Answer
+from service.inference.batcher import Answer, Batcher
 from service.inference.catalog import Catalog, LoadedModel
 from service.inference.comparison import Agreement, Case, Compared, Comparisons
 from service.inference.engine import Outputs, Rows
@@ -27,7 +28,8 @@ from service.telemetry import metrics
 
 log = logging.getLogger(__name__)
 
-FAILURES = (InternalError, DeadlineExceeded, Overloaded)  # what an engine that fails, hangs or dawdles ends in
+FAILURES = (InternalError, DeadlineExceeded)  # what an engine that fails, or hangs, ends in
+PUT_OFF_S = 1.0  # that the comparison of a canary's answer may be, under load
 _DIGEST_BYTES = 8
 
 
@@ -71,6 +73,11 @@ class Canary(LoadedModel):
     """A candidate that was chosen for a request, and who answers where it fails."""
 
     default: LoadedModel
+
+    @property
+    def admission(self) -> Batcher:
+        """Of the default, which answers where the canary cannot."""
+        return self.default.batcher
 
 
 class Trial:
@@ -136,8 +143,12 @@ class Trial:
 
     def tend(self) -> None:
         """Once a second: shows how the trial stands; one that was stopped begins anew when it goes on."""
+        model = self._candidate_model()
+        if model and self.stage is Stage.ACTIVE and self._catalog.is_falling_silent(model):
+            self._stop("its engine does not answer")
         if self.why_stopped:
             self._verdict = Verdict(self._floors)
+            self._tell_once_more()
         if self._catalog.find(self.name, self.version):
             for stage in Stage:
                 series = metrics.CANDIDATE_STATE.labels(self.name, self.version, self.role, stage)
@@ -146,24 +157,31 @@ class Trial:
     async def _ask_canary(
         self, rows: Rows, model: Canary, deadline: float, priority: int
     ) -> tuple[Answer, LoadedModel]:
+        if model.batcher.refusal(len(rows), deadline, priority):
+            self._count_request("refused")
+            return await self.ask(rows, model.default, deadline, priority)
         try:
             answer = await model.infer(rows, deadline, priority)
-        except FAILURES as error:
-            self._count_request(has_failed=True)
+        except (*FAILURES, Overloaded) as error:
+            self._count_request("refused" if isinstance(error, Overloaded) else "failed")
             if isinstance(error, DeadlineExceeded) or time.monotonic() >= deadline:
                 raise
             return await self.ask(rows, model.default, deadline, priority)
-        self._count_request(has_failed=False)
+        self._count_request("answered")
         if not self.why_stopped:
             self._compare(rows, answer.outputs, model.default)
         return answer, model
 
     def _candidate(self, default: LoadedModel) -> LoadedModel | None:
         """The candidate, where it serves, is not stopped, and reads what the default reads."""
-        entry = self._catalog.find(self.name, self.version)
-        if entry is None or entry.model is None or self.version == default.version or self.why_stopped:
+        model = self._candidate_model()
+        if model is None or self.version == default.version or self.why_stopped:
             return None
-        return entry.model if entry.model.kind == default.kind else None
+        return model if model.kind == default.kind else None
+
+    def _candidate_model(self) -> LoadedModel | None:
+        entry = self._catalog.find(self.name, self.version)
+        return entry.model if entry else None
 
     def _is_among(self, request_id: str) -> bool:
         """Another candidate has another share of the ids; of a share that grows, nobody leaves."""
@@ -181,7 +199,9 @@ class Trial:
 
     def _compare(self, rows: Rows, outputs: Outputs, other: LoadedModel) -> None:
         drop = partial(self._count_rows, "dropped", len(rows))
-        self._comparisons.offer(Case(rows, outputs, other, self._learn, drop))
+        put_off_s = PUT_OFF_S if self.role is Role.CANARY else math.inf
+        due = asyncio.get_running_loop().time() + put_off_s
+        self._comparisons.offer(Case(rows, outputs, other, self._learn, drop, due))
 
     def _learn(self, compared: Compared) -> None:
         """What came of a comparison."""
@@ -210,19 +230,31 @@ class Trial:
     def _count_rows(self, outcome: str, rows: int) -> None:
         metrics.TALLY.count(metrics.COMPARISONS.labels(self.name, self.version, outcome), rows)
 
-    def _count_request(self, has_failed: bool) -> None:
-        outcome = "failed" if has_failed else "answered"
+    def _count_request(self, outcome: Literal["answered", "failed", "refused"]) -> None:
+        """Refused is who met too many others, which is not the canary's fault."""
         metrics.TALLY.count(metrics.CANARY_REQUESTS.labels(self.name, self.version, outcome))
-        self._verdict.asked(has_failed)
-        self._judge()
+        if outcome != "refused":
+            self._verdict.asked(outcome == "failed")
+            self._judge()
 
     def _judge(self) -> None:
-        reason = None if self.why_stopped else self._verdict.why_stop()
-        if reason:
-            self._stopping = reason
-            self._verdict = Verdict(self._floors)
-            log.error("candidate_stopped name=%s version=%d reason=%s", self.name, self.version, reason)
-            self._telling = asyncio.create_task(self._tell(reason))
+        if reason := self._verdict.why_stop():
+            self._stop(reason)
+
+    def _stop(self, reason: str) -> None:
+        if self.why_stopped:
+            return
+        self._stopping = reason
+        self._verdict = Verdict(self._floors)
+        log.error("candidate_stopped name=%s version=%d reason=%s", self.name, self.version, reason)
+        self._telling = asyncio.create_task(self._tell(reason))
+
+    def _tell_once_more(self) -> None:
+        """Where the others could not be told; not where they know, for then an operator may have the trial go on."""
+        if self._stopping and f"{self.name}/{self.version}" in self._orders.stopped:
+            self._stopping = None
+        elif self._stopping and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.create_task(self._tell(self._stopping))
 
     async def _tell(self, reason: str) -> None:
         """Where the others cannot be told, this worker has stopped nevertheless."""
@@ -238,6 +270,7 @@ class Rollout:
     """The trials of one worker, by model."""
 
     def __init__(self, catalog: Catalog, settings: Settings, orders: Orders) -> None:
+        self._catalog = catalog
         self.comparisons = Comparisons(catalog.ready, settings.shadow_rows)
         self._trials = {
             name: Trial(name, role, candidate, settings, catalog, orders, self.comparisons)
@@ -270,9 +303,11 @@ class Rollout:
         return Standing(trial.role, trial.share, trial.why_stopped)
 
     def tend(self) -> None:
-        """Once a second."""
+        """Once a second. Nobody asks a version that is stopped, so that one that hangs does no more harm."""
         for trial in self._trials.values():
             trial.tend()
+        stopped = (trial for trial in self._trials.values() if trial.stage is Stage.STOPPED)
+        self._catalog.excused = frozenset((trial.name, trial.version) for trial in stopped)
 
 
 def on_trial(settings: Settings) -> Iterator[tuple[str, Role, Candidate]]:

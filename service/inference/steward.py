@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 
 from models.repository import Repository, Stamp
-from service.inference.board import Board, Finding, Orders, Report
+from service.inference.board import Attempt, Board, Finding, Orders, Report, key_of, label
 from service.inference.catalog import Catalog, Entry, Key, State
+from service.inference.consent import Consent
 from service.inference.engine_thread import EngineThread
 from service.inference.loader import Loader
 from service.inference.wishes import Wishes, is_serving
@@ -24,6 +25,8 @@ from service.settings import Models
 log = logging.getLogger(__name__)
 
 TICK_S = 0.1  # between two looks at the orders
+LOAD_S = 50.0  # that a version may take to load; then it has failed, and its thread is left to itself
+MOST_DEATHS = 3  # of workers that were loading a version, after which it has failed
 SOON_S = 0.01  # between two looks at the other workers while one of them loads: how far apart they change over
 
 
@@ -54,21 +57,24 @@ class Steward:
         self._looked = 0.0
         self._held: dict[Key, Entry] = {}  # READY or FAILED, as this worker found them
         self._tried: dict[Key, str] = {}  # which files they had, and which order to load was the newest
+        self._loading: dict[Key, Attempt] = {}  # the one that is being loaded, if any
+        self._died: Mapping[str, Attempt] = {}  # by version: what the worker before was loading when it died
         self._wake = asyncio.Event()
         self._thread = EngineThread("loader")  # one, for each thread keeps memory of its own
 
-    def open(self) -> None:
-        """Loads what is published. Called on the event loop, before serving."""
-        self._look(is_first=True)
-        while key := self._next():
-            self._hold(key, self._loader.load(*key))
+    async def open(self) -> None:
+        """Loads what is published, before serving."""
+        before = self._board.left_behind()
+        self._died = before.loading if before else {}
+        await self._thread.run(partial(self._look, is_first=True))
+        await self._load()
         self._conclude()
 
     async def watch(self) -> None:
         """Runs until cancelled."""
         self._wake = asyncio.Event()  # of this event loop
         while True:
-            await self._doze(SOON_S if self.is_pending() else TICK_S)
+            await self._doze(SOON_S if self.is_pending() or self._orders.asked else TICK_S)
             try:
                 await self.tend()
             except Exception:  # such as a disk that is full or away: what serves goes on serving
@@ -98,6 +104,7 @@ class Steward:
                 for key, entry in sorted(self._held.items())
             },
             is_pending=any(entry.state is State.LOADING and not entry.reason for entry in self._catalog.entries()),
+            loading={label(key): attempt for key, attempt in self._loading.items()},
         )
 
     async def _doze(self, seconds: float) -> None:
@@ -110,14 +117,48 @@ class Steward:
 
     async def tend(self) -> None:
         """Looks where it is time to, loads what shall be loaded, and shows what has come of it."""
-        is_ordered = self._board.orders().number != self._orders.number
+        is_ordered = await self._thread.run(self._is_ordered)
         is_time = self._models.watch_s > 0 and time.monotonic() - self._looked >= self._models.watch_s
         if is_ordered or is_time:
             await self._thread.run(self._look)
-            while key := self._next():
-                self._hold(key, await self._thread.run(partial(self._loader.load, *key)))
+            await self._load()
         if is_ordered or is_time or self.is_pending():
             self._conclude()
+
+    def _is_ordered(self) -> bool:
+        """Whether there is an order that this worker has yet to carry out. The orders' disk may take its time."""
+        return self._board.orders().number != self._orders.number or self._carried_out != self._orders.number
+
+    async def _load(self) -> None:
+        """All versions that shall be loaded now, one after the other."""
+        while key := self._next():
+            attempt = self._attempt(key)
+            entry = await self._try(key, attempt)
+            self._held[key], self._tried[key] = entry, attempt
+
+    async def _try(self, key: Key, attempt: str) -> Entry:
+        """A version that is READY, or FAILED: also where it takes too long, or ends the process again and again."""
+        died = self._died.get(label(key))
+        deaths = died.deaths if died and died.attempt == attempt else 0
+        if deaths >= MOST_DEATHS:
+            return Entry(*key, State.FAILED, reason=f"{deaths} times a worker died while it loaded this version")
+        self._loading = {key: Attempt(attempt=attempt, deaths=deaths + 1)}
+        self._announce()
+        try:
+            async with asyncio.timeout(LOAD_S):
+                return await self._thread.run(partial(self._loader.load, *key))
+        except TimeoutError:
+            log.error("load_abandoned name=%s version=%d", *key)
+            self._thread = EngineThread("loader")
+            return Entry(*key, State.FAILED, reason=f"it has not loaded within {LOAD_S:.0f} s")
+        finally:
+            self._loading = {}
+
+    def _announce(self) -> None:
+        """That a version is being loaded: to who comes after this worker, and to who looks while it serves."""
+        self._board.report(self.report())
+        if self._carried_out >= 0:
+            self._serve_what_is_shown()
 
     def _look(self, is_first: bool = False) -> None:
         """Takes in the orders and what is published. A model that has vanished is taken for a disk that is away."""
@@ -142,10 +183,12 @@ class Steward:
 
     def _wishes(self) -> Wishes:
         pins = {name: pin for name, pin in (self._models.pins | self._orders.pins).items() if pin}
-        return Wishes(self._sight, pins, self._orders.unloaded, self._candidates, self._models.keep)
+        asked = {key_of(each) for each in self._orders.asked}
+        return Wishes(self._sight, pins, self._orders.unloaded, self._candidates, asked, self._models.keep)
 
     def _wanted(self) -> Iterator[Key]:
-        return self._wishes().wanted(lambda key: is_serving(self._held.get(key)))
+        consent = self._consent()
+        return self._wishes().wanted(lambda key: is_serving(self._held.get(key)) and not consent.failure(key))
 
     def _next(self) -> Key | None:
         """A version that shall be loaded now."""
@@ -167,43 +210,37 @@ class Steward:
         name, version = key
         return self._sight.get(name, {}).get(version, frozenset())
 
-    def _hold(self, key: Key, entry: Entry) -> None:
-        self._tried[key] = self._attempt(key)
-        self._held[key] = entry
-
     def _conclude(self) -> None:
         """Tells the other workers what this one has, and serves what all of them have."""
         self._board.report(self.report())
-        others = self._board.others()
-        shown = {key: self._show(entry, others) for key, entry in self._held.items()}
+        self._serve_what_is_shown()
+        self._carried_out = self._orders.number
+        self._board.report(self.report())
+
+    def _serve_what_is_shown(self) -> None:
+        """What all workers have; what is being loaded is told of."""
+        consent = self._consent()
+        shown = {key: self._show(entry, consent) for key, entry in self._held.items()}
+        shown |= {key: Entry(*key, State.LOADING) for key in self._loading}
         current = {entry.name: entry.version for entry in self._catalog.entries() if entry.is_default}
         defaults = self._wishes().defaults(shown, current)
         kept = {*self._wanted(), *defaults.items()}
         self._held = {key: entry for key, entry in self._held.items() if key in kept}
         self._tried = {key: attempt for key, attempt in self._tried.items() if key in kept}
         self._serve({key: entry for key, entry in shown.items() if key in kept}, defaults)
-        self._carried_out = self._orders.number
-        self._board.report(self.report())
 
-    def _show(self, entry: Entry, others: list[Report]) -> Entry:
+    def _consent(self) -> Consent:
+        return Consent(self._board.others(), self._tried, self._orders.number)
+
+    def _show(self, entry: Entry, consent: Consent) -> Entry:
         """A version as all workers have it, before it takes another one's place. What serves goes on serving."""
-        default = self._catalog.default(entry.name)
-        has_other = default is not None and is_serving(self._catalog.find(entry.name, default))
-        if not has_other or not is_serving(entry) or is_serving(self._catalog.find(*entry.key)):
+        if not is_serving(entry) or is_serving(self._catalog.find(*entry.key)):
             return entry
-        findings = [self._finding(report, entry.key) for report in others]
-        for finding in findings:
-            if finding and finding.reason:
-                is_same = finding.attempt == self._tried[entry.key]
-                return Entry(*entry.key, State.FAILED if is_same else State.LOADING, finding.reason)
-        return Entry(*entry.key, State.LOADING) if None in findings else entry
-
-    def _finding(self, report: Report, key: Key) -> Finding | None:
-        """What another worker made of a version; None where it has yet to try what this one has tried."""
-        finding = report.versions.get(label(key))
-        if finding is None or finding.reason is None or finding.attempt == self._tried[key]:
-            return finding
-        return None if report.order < self._orders.number else finding
+        default = self._catalog.default(entry.name)
+        if default is not None and is_serving(self._catalog.find(entry.name, default)):
+            return consent.show(entry)
+        held = (each for each in self._held.values() if each.name == entry.name and each is not entry)
+        return consent.show_first(entry, [each.key for each in held if is_serving(each)])
 
     def _serve(self, shown: dict[Key, Entry], defaults: dict[str, int]) -> None:
         """Changes the catalog."""
@@ -215,14 +252,11 @@ class Steward:
         self._catalog.replace(shown.values(), defaults)
         for entry in self._catalog.entries():
             was = before.pop(entry.key, None)
+            if entry.model and not (was and was.model):
+                entry.model.batcher.begin()
             if was is None or was.state is not entry.state:
                 self._on_entry(entry)
             if is_change and entry.is_default and not (was and was.is_default):
                 log.info("default_changed name=%s version=%d", *entry.key)
         for key in before:
             log.info("model_retired name=%s version=%d", *key)
-
-
-def label(key: Key) -> str:
-    """A version as the board has it."""
-    return f"{key[0]}/{key[1]}"

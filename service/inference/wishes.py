@@ -10,13 +10,15 @@ from service.inference.catalog import Entry, Key, State
 class Wishes(NamedTuple):
     """What is published, by model; what operators want of it; how many of the newest versions are to be had.
 
-    `candidates` are on trial: they answer by default only where nothing else can.
+    `candidates` are on trial: they answer by default only where nothing else can. `asked` are to be had whatever their
+    age.
     """
 
     published: Mapping[str, Collection[int]]
     pins: Mapping[str, int]
     unloaded: frozenset[str]
     candidates: Mapping[str, frozenset[int]]
+    asked: Collection[Key]
     keep: int
 
     def wanted(self, is_ready: Callable[[Key], bool]) -> Iterator[Key]:
@@ -27,7 +29,8 @@ class Wishes(NamedTuple):
     def _wanted(self, name: str, is_ready: Callable[[Key], bool]) -> Iterator[Key]:
         """The newest, those that somebody named, and older ones as long as none is ready."""
         on_trial = self.candidates.get(name, frozenset())
-        named = on_trial | ({self.pins[name]} if name in self.pins else set())
+        named = on_trial | {version for each, version in self.asked if each == name}
+        named |= {self.pins[name]} if name in self.pins else set()
         has_one = False
         for place, version in enumerate(sorted({*self.published.get(name, ()), *named}, reverse=True)):
             if place < self.keep or version in named or not has_one:

@@ -8,7 +8,7 @@ from prometheus_client import values
 from prometheus_client.metrics import MetricWrapperBase
 
 from service import memory
-from service.inference.catalog import Catalog, Entry, LoadedModel, State
+from service.inference.catalog import Catalog, Entry, Key, LoadedModel, State
 from service.telemetry import metrics
 
 LABELS = ("model", "version")  # with which every such metric begins
@@ -27,13 +27,17 @@ class Versions:
         self._catalog = catalog
         self._models: WeakSet[LoadedModel] = WeakSet()  # a request may hold one that has left the catalog
         self._gone: set[Version] | None = None
+        self._identities: dict[Key, str] = {}  # SHA-256 of those that serve
 
     def record(self, entry: Entry) -> None:
         """Exports a version's state; where it serves, also its identity, load time and reference distributions."""
         for state in State:
             metrics.MODEL_STATE.labels(entry.name, entry.version, state).set(entry.state is state)
+        if sha256 := self._identities.pop((entry.name, entry.version), None):
+            metrics.MODEL_INFO.labels(entry.name, entry.version, sha256).set(0)
         if entry.model:
             self._models.add(entry.model)
+            self._identities[entry.name, entry.version] = entry.model.bundle.sha256
             metrics.MODEL_INFO.labels(entry.name, entry.version, entry.model.bundle.sha256).set(1)
             metrics.MODEL_LOAD.labels(entry.name, entry.version).set(entry.model.load_s)
             for feature, distribution in entry.model.bundle.manifest.reference.items():
@@ -59,9 +63,12 @@ class Versions:
 
 
 def _forget(is_gone: Callable[[Version], bool]) -> None:
-    """In the files, and in this process; the library's own `remove` would warn that files keep everything."""
+    """In the files, and in this process; the library's own `remove` would warn that files keep everything.
+
+    Raises OSError where there is no room to write the files anew; the next sweep then tries again.
+    """
+    if stores := getattr(values.ValueClass, "stores", None):
+        stores.forget(lambda labels: "version" in labels and is_gone((labels["model"], labels["version"])))
     for metric in _METRICS:
         for labels in [labels for labels in metric._metrics if is_gone(labels[: len(LABELS)])]:
             del metric._metrics[labels]
-    if stores := getattr(values.ValueClass, "stores", None):
-        stores.forget(lambda labels: "version" in labels and is_gone((labels["model"], labels["version"])))

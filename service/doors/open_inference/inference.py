@@ -34,6 +34,8 @@ from service.settings import Settings
 
 SMALL = 4_096  # bytes that are unpacked at once, in 8 ms at worst; more, beside the event loop
 
+ENVELOPE = 128  # bytes of JSON around the numbers
+
 
 class Rows(NamedTuple):
     """What the model reads, and which seconds that took; `images` where it was pictures."""
@@ -62,7 +64,7 @@ class Inference:
         if "version" not in request.path_params:
             model = self._pipeline.rollout.choose(model, question.id or request.state.request_id)
         tensor = self._tensor(question, face)
-        with model.batcher.expect(tensor.shape[0]):
+        with model.admission.expect(tensor.shape[0]):
             rows = await self._rows(tensor, face, deadline)
         readings, model = await self._read(rows, model, question.priority, deadline)
         began = time.perf_counter()
@@ -93,13 +95,13 @@ class Inference:
         ahead_s = body.ahead_of(scope)
         if is_usual := not may_be_scheduled(message.header or b""):
             rows = min(self._http.max_images, _rows_in(message, face.input))
-            model.batcher.admit(rows, deadline, ahead_s=ahead_s)
+            model.admission.admit(rows, deadline, ahead_s=ahead_s)
         question = _parse(message, face.input)
         if question.timeout_s is not None:
             due = body.arrival_of(scope) + question.timeout_s
             deadline = min(deadline, due) if body.header(scope, body.TIMEOUT_HEADER) else due
         if not is_usual:
-            model.batcher.admit(1, deadline, question.priority, ahead_s)
+            model.admission.admit(1, deadline, question.priority, ahead_s)
         return question, deadline
 
     def _tensor(self, question: Question, face: Face) -> Tensor:
@@ -159,7 +161,8 @@ def number_of(version: str) -> int:
 
 def _rows_in(message: Message, spec: Spec) -> int:
     """About how many rows a message holds, at least 1, told by its length: in JSON a number takes two bytes or more."""
-    in_bytes, in_json = len(message.behind) // DTYPES[spec.datatype].itemsize, len(message.header or b"") // 2
+    in_bytes = len(message.behind) // DTYPES[spec.datatype].itemsize
+    in_json = (len(message.header or b"") - ENVELOPE) // 2
     return max(1, (in_bytes or in_json) // math.prod(spec.shape[1:]))
 
 

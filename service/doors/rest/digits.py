@@ -50,7 +50,7 @@ class Digits:
         """Reads one or many pictures, in whichever form they come."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         question = self.ask(request.state.request_id, **parse_query(request, _QUERY))
-        batcher, rows = question.reader.batcher, body.rows_in(request.scope, self._http.max_images)
+        batcher, rows = question.reader.admission, body.rows_in(request.scope, self._http.max_images)
         batcher.admit(rows, deadline, ahead_s=body.ahead_of(request.scope))
         content = await self._content(request, deadline)
         with batcher.expect(rows):
@@ -69,10 +69,13 @@ class Digits:
         top_k: int = DEFAULT_TOP_K,
         explain: bool = False,
     ) -> Question:
-        """Checks what is asked before anything is decoded for it. Raises UnknownModel, NotReady or InvalidInput."""
+        """Checks what is asked before anything is decoded for it. Raises UnknownModel, NotReady or InvalidInput.
+
+        The default explains itself: an explanation is 130 readings more, which no canary is asked for.
+        """
         if not 1 <= top_k <= DIGITS:
             raise InvalidInput(f"top_k must be a whole number from 1 to {DIGITS}, got {top_k}")
-        return Question(self._pipeline.reader(model, version, request_id), top_k, explain)
+        return Question(self._pipeline.reader(model, version, None if explain else request_id), top_k, explain)
 
     async def predict(self, images: Images, question: Question, deadline: float, request_id: str) -> dict[str, Any]:
         """The whole answer for images that are checked. Raises Overloaded, DeadlineExceeded, NotReady."""

@@ -42,7 +42,7 @@ class Gates:
         """One gate: truth table, weights, and the decision surface as probabilities over a square."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         parse_query(request, {})
-        model = self._pipeline.gate(request.path_params["gate"], request.state.request_id)
+        model = self._pipeline.gate(request.path_params["gate"], None)
         summary = await self._summary(model, deadline)
         details = {
             "weights": load_tensors(model.bundle.files[WEIGHTS]),

@@ -50,7 +50,7 @@ class Numbers:
         """Reads one picture: every digit in it, line by line."""
         deadline = body.deadline_of(request.scope, self._http.timeout_ms)
         question = self._ask(request.state.request_id, **parse_query(request, _QUERY))
-        batcher = question.reader.batcher
+        batcher = question.reader.admission
         batcher.admit(USUAL_ROWS, deadline, ahead_s=body.ahead_of(request.scope))
         picture = await self._picture(request, deadline)
         with batcher.expect(USUAL_ROWS):

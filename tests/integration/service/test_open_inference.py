@@ -4,9 +4,11 @@ Unmodified clients of others try it in tests/integration/conformance.
 """
 
 import base64
+import contextlib
 import gzip
 import io
 import json
+import socket
 import struct
 from typing import Any
 
@@ -139,6 +141,24 @@ def test_as_many_lines_as_a_body_may_hold_are_read(server: Server) -> None:
     lines = np.zeros((400, 32, 320), np.uint8)
     answer = ask_in_bytes(server, "line", "images", lines, [{"name": "texts", "parameters": {"binary_data": False}}])
     assert outputs_of(answer)["texts"].shape == (400,)
+
+
+@pytest.mark.parametrize("path", ["/v1/digits", "/v2/models/cnn/infer"])
+def test_rows_that_are_still_on_the_way_keep_nobody_waiting(server: Server, path: str) -> None:
+    """Whoever says that it will send three megabytes, and does not, has a thousand images in nobody's way."""
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n"
+        "content-length: 3200000\r\nx-request-timeout-ms: 60000\r\n\r\n{"
+    )
+    with contextlib.ExitStack() as stack:
+        for _ in range(30):
+            dawdler = socket.create_connection(("127.0.0.1", server.port), timeout=20)
+            stack.callback(dawdler.close)
+            dawdler.sendall(head.encode())
+        hasty = {"x-request-timeout-ms": "2000"}
+        for _ in range(20):
+            answer = server.client.post("/v1/digits", json={"images": IMAGES[:1].tolist()}, headers=hasty)
+            assert answer.status_code == 200, answer.text
 
 
 def test_who_is_refused_still_gets_the_best_guess(server: Server) -> None:

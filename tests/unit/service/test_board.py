@@ -6,6 +6,7 @@ from threading import Thread
 
 import pytest
 
+from service.inference import board as board_module
 from service.inference.board import ORDERS, Board, Finding, Orders, Report, is_alive
 
 
@@ -86,3 +87,26 @@ def test_orders_given_at_once_are_all_kept(tmp_path: Path) -> None:
     assert [process.wait(60) for process in processes] == [0, 0]
     orders = Board(tmp_path, 1).orders()
     assert orders.number == len(orders.unloaded) == 40
+
+
+def test_orders_that_cannot_be_read_any_more_hold_as_they_were(tmp_path: Path) -> None:
+    board = Board(tmp_path, 1)
+    board.order(unload("cnn"))
+    assert board.orders().unloaded == {"cnn"}
+    (tmp_path / ORDERS).write_text('{"number": 2, "unloaded": [')
+    assert board.orders().unloaded == {"cnn"}
+    board.order(unload("rnn"))
+    assert Board(tmp_path, 2).orders().unloaded == {"cnn", "rnn"}
+
+
+def test_who_holds_the_lock_for_ever_holds_nobody_up_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(board_module, "LOCK_S", 0.1)
+    board = Board(tmp_path, 1)
+    with board._alone(), pytest.raises(TimeoutError, match="giving an order"):
+        Board(tmp_path, 2).order(unload("cnn"))
+
+
+def test_workers_that_have_yet_to_open_are_not_waited_for(tmp_path: Path) -> None:
+    one, two = Board(tmp_path, 1), Board(tmp_path, 2)
+    one.report(report(os.getpid(), cnn=None).model_copy(update={"order": -1}))
+    assert two.others() == []

@@ -33,8 +33,9 @@ def test_a_loaded_model_answers(tmp_path: Path) -> None:
     root = tmp_path / "models"
     bundles.publish(root, "cnn")
 
+    catalog = Worker(root).catalog
+
     async def scenario() -> np.ndarray:
-        catalog = Worker(root).catalog
         answer = await catalog.get("cnn").infer(np.stack([bundles.image_of(7), bundles.image_of(2)]), np.inf)
         await catalog.close(1)
         return answer.outputs["probabilities"]

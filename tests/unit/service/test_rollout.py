@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from service.errors import DeadlineExceeded, InternalError
+from service.inference import comparison, rollout
 from service.inference.batcher import Answer
 from service.inference.catalog import Entry, State
-from service.inference.comparison import MOST_ROWS, compare
+from service.inference.comparison import MOST_ROWS, Case, Compared, compare
 from service.inference.predictions import READING
 from service.inference.rollout import Canary, Stage
 from service.inference.verdict import NEWEST, Verdict, Window
@@ -162,13 +163,110 @@ def test_a_canary_that_hangs_is_stopped() -> None:
     asyncio.run(scenario())
 
 
-def test_a_stop_that_cannot_be_told_holds_in_this_worker() -> None:
+def test_a_candidate_whose_engine_hangs_is_stopped_and_its_worker_stays_ready() -> None:
+    """A shadow, which no request waits for: nothing but its heartbeat tells."""
+
+    async def scenario() -> None:
+        held = Held(0.9)
+        theatre = Theatre(Gate(0.9), held, heartbeat_s=2, **on_trial("shadows"))
+        assert await theatre.ask() == 1
+        await until(held.is_asked.is_set)
+        beat = asyncio.create_task(theatre.two.batcher.beat())
+        await until(lambda: theatre.catalog.is_falling_silent(theatre.two))
+        theatre.rollout.tend()
+        await until(lambda: "gate-xor/2" in theatre.orders.stopped)
+        assert theatre.why_stopped == "its engine does not answer"
+        await until(lambda: theatre.two.batcher.heartbeat_age_s > 2)
+        assert theatre.catalog.silent_model() is None, "nobody asks it any more"
+        assert theatre.catalog.why_not_answering(theatre.two) is not None
+        held.may_go.set()
+        await beat
+
+    asyncio.run(scenario())
+
+
+def test_one_comparison_that_hangs_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "PATIENCE_S", 0.1)
+
+    async def scenario() -> None:
+        held, other = Held(0.9), Gate(0.9)
+        theatre = Theatre(Gate(0.9), held, **on_trial("shadows"))
+        assert await theatre.ask() == 1
+        await until(held.is_asked.is_set)
+        told: list[Compared] = []
+        asked = Theatre(Gate(0.9), other)
+        case = Case(inputs(), np.array([0.9]), asked.two, told.append, lambda: None, math.inf)
+        theatre.rollout.comparisons.offer(case)
+        await until(lambda: len(told) == 1)
+        assert other.rows == 1
+        held.may_go.set()
+
+    asyncio.run(scenario())
+
+
+def test_a_canary_that_meets_too_many_others_is_not_to_blame_and_the_default_answers() -> None:
+    async def scenario() -> None:
+        held = Held(0.9)
+        theatre = Theatre(Gate(0.9), held, **on_trial("canaries", least_sample=5))
+        first = asyncio.create_task(theatre.ask())
+        await until(held.is_asked.is_set)
+        crowd = [asyncio.create_task(theatre.ask(rows=1_000)) for _ in range(4)]
+        await until(lambda: theatre.two.batcher.queued_rows == 4_000)
+        assert [await theatre.ask(each, rows=200) for each in ids(20)] == [1] * 20
+        assert theatre.why_stopped is None
+        held.may_go.set()
+        assert await asyncio.gather(first, *crowd) == [2] * 5
+
+    asyncio.run(scenario())
+
+
+def test_a_canary_lets_in_whom_the_default_lets_in() -> None:
+    async def scenario() -> None:
+        theatre = Theatre(Gate(0.9), Gate(0.9), **on_trial("canaries"))
+        chosen = theatre.rollout.choose(theatre.one, "a")
+        assert chosen.batcher is theatre.two.batcher
+        assert chosen.admission is theatre.one.batcher
+
+    asyncio.run(scenario())
+
+
+def test_under_load_a_canary_is_compared_after_a_second_and_a_shadow_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rollout, "PUT_OFF_S", 0.05)
+
+    async def scenario(role: str) -> int:
+        held = Held(0.9)
+        theatre = Theatre(Gate(0.9), Gate(0.9), **on_trial(role))
+        other = Theatre(held, Gate(0.9))
+        theatre.catalog.replace(
+            [*theatre.catalog.entries(), Entry("other", 1, State.READY, model=other.one)], {"gate-xor": 1, "other": 1}
+        )
+        waiting = asyncio.create_task(other.one.infer(inputs(), time.monotonic() + FAR))
+        await until(held.is_asked.is_set)
+        await theatre.ask()
+        due = time.monotonic() + 0.3
+        await until(lambda: time.monotonic() > due)
+        left = theatre.rollout.comparisons.waiting_rows
+        held.may_go.set()
+        await waiting
+        return left
+
+    assert asyncio.run(scenario("canaries")) == 0
+    assert asyncio.run(scenario("shadows")) == 1
+
+
+def test_a_stop_that_cannot_be_told_holds_in_this_worker_and_is_told_again() -> None:
     async def scenario() -> None:
         theatre = Theatre(Gate(0.9), Gate(0.1), **on_trial("canaries", least_sample=10))
         theatre.orders.is_broken = True
         await theatre.ask(rows=10)
         await until(lambda: theatre.why_stopped is not None)
         assert await theatre.ask() == 1
+        theatre.orders.is_broken = False
+        theatre.rollout.tend()
+        await until(lambda: "gate-xor/2" in theatre.orders.stopped)
+        theatre.rollout.tend()
+        theatre.orders.stopped.clear()  # as an operator does who has it tried again
+        assert theatre.why_stopped is None
 
     logging.disable()
     try:
@@ -196,10 +294,7 @@ def test_a_shadow_reads_its_share() -> None:
         theatre = Theatre(Gate(0.9), Gate(0.9), **on_trial("shadows", 0.25))
         for _ in range(20):
             await theatre.ask()
-        comparisons = theatre.rollout.comparisons
-        assert comparisons.waiting_rows == 5, "nothing runs before the answers are out"
-        await until(lambda: comparisons.waiting_rows == 0)
-        await until(lambda: theatre.engines[1].rows == 5)
+        await until(lambda: theatre.rollout.comparisons.waiting_rows == 0 and theatre.engines[1].rows == 5)
 
     asyncio.run(scenario())
 

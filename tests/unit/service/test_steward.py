@@ -1,15 +1,21 @@
 import asyncio
+import errno
+import os
 import shutil
 import threading
 import weakref
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from models import bundle
-from service.errors import UnknownModel, UnusableInput
-from tests import bundles
+from service.errors import NotReady, UnknownModel, UnusableInput
+from service.inference import board, management, steward
+from service.inference.catalog import Entry, State
+from service.inference.loader import Loader
+from tests import bundles, steered
 from tests.servers import until
 from tests.stewards import Worker
 
@@ -31,7 +37,7 @@ def test_a_new_version_takes_over_once_its_files_have_settled(root: Path) -> Non
     bundles.publish(root, "cnn", 3)
     worker.tend(2)
     assert worker.states() == {"cnn/2": "READY", "cnn/3*": "READY"}, "two are kept"
-    assert worker.told == ["cnn/1 READY", "cnn/2 READY", "cnn/3 READY"]
+    assert worker.told == ["cnn/1 READY", *(f"cnn/{new} {state}" for new in (2, 3) for state in ("LOADING", "READY"))]
 
 
 def test_a_new_model_is_served(root: Path) -> None:
@@ -108,6 +114,129 @@ def test_a_version_that_fails_in_one_worker_serves_in_none(root: Path) -> None:
     one.tend(2)
     assert one.states() == two.states() == {"cnn/1*": "READY", "cnn/2": "FAILED"}
     assert one.catalog.entry("cnn", 2).reason == two.catalog.entry("cnn", 2).reason
+
+
+def test_where_the_newest_fails_in_one_worker_all_serve_the_one_before(root: Path) -> None:
+    one, two = Worker(root, 1, keep=1), Worker(root, 2, keep=1)
+    bundles.publish(root, "cnn", 2)
+    newest = bundles.publish(root, "cnn", 3)
+    one.tend(2)
+    (newest / bundle.ONNX).write_bytes(b"")
+    for worker in (two, two, one, one, two):
+        worker.tend()
+    assert one.states() == two.states() == {"cnn/2*": "READY", "cnn/3": "FAILED"}
+
+
+def test_a_worker_that_begins_anew_serves_what_the_others_serve(root: Path) -> None:
+    one, two = Worker(root, 1), Worker(root, 2)
+    bundles.publish(root, "cnn", 2)
+    one = Worker(root, 1, loader=Flawed)
+    two.tend(2)
+    assert one.states() == two.states() == {"cnn/1*": "READY", "cnn/2": "FAILED"}
+    assert Worker(root, 2).states() == one.states(), "it could be served here, and not there"
+
+
+class Flawed(Loader):
+    """Fails to load version 2, whose files are good: as if memory was short for a moment."""
+
+    def load(self, name: str, version: int) -> Entry:
+        return Entry(name, version, State.FAILED, "no memory") if version == 2 else super().load(name, version)
+
+
+class Hanging(Loader):
+    """Never comes to an end with version 2."""
+
+    may_go = threading.Event()
+
+    def load(self, name: str, version: int) -> Entry:
+        if version == 2:
+            self.may_go.wait(20)
+        return super().load(name, version)
+
+
+@pytest.fixture
+def _short_patience(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Loads may take a second."""
+    monkeypatch.setattr(steward, "LOAD_S", 1.0)
+    Hanging.may_go.clear()
+    yield
+    Hanging.may_go.set()
+
+
+@pytest.mark.usefixtures("_short_patience")
+def test_a_version_that_hangs_as_it_is_loaded_has_failed_and_holds_up_no_other(root: Path) -> None:
+    worker = Worker(root, loader=Hanging)
+    bundles.publish(root, "cnn", 2)
+    bundles.publish(root, "rnn", 1)
+    worker.tend(2)
+    assert worker.states() == {"cnn/1*": "READY", "cnn/2": "FAILED", "rnn/1*": "READY"}
+    assert worker.catalog.entry("cnn", 2).reason == "it has not loaded within 1 s"
+    again = Worker(root, loader=Hanging)
+    assert again.states() == {"cnn/1*": "READY", "cnn/2": "FAILED", "rnn/1*": "READY"}, "nor does it at the start"
+
+
+def test_who_looks_while_a_version_is_loaded_sees_it(root: Path) -> None:
+    worker = Worker(root, loader=Hanging)
+    bundles.publish(root, "cnn", 2)
+    worker.tend()
+    Hanging.may_go.clear()
+
+    async def scenario() -> None:
+        tending = asyncio.create_task(worker.steward.tend())
+        await steered.until(lambda: worker.states() == {"cnn/1*": "READY", "cnn/2": "LOADING"})
+        assert worker.steward.report().is_pending
+        Hanging.may_go.set()
+        await tending
+
+    asyncio.run(scenario())
+    assert worker.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+
+
+def test_a_version_that_three_workers_died_of_is_not_tried_by_the_fourth(root: Path) -> None:
+    """What a dying worker leaves behind is what it has announced."""
+
+    bundles.publish(root, "cnn", 2)
+    Hanging.may_go.clear()
+    for _ in range(steward.MOST_DEATHS):
+        begin_and_die(root)
+    worker = Worker(root, loader=Hanging)
+    Hanging.may_go.set()
+    assert worker.states() == {"cnn/1*": "READY", "cnn/2": "FAILED"}
+    assert worker.catalog.entry("cnn", 2).reason == "3 times a worker died while it loaded this version"
+
+
+def begin_and_die(root: Path) -> None:
+    """In the middle of loading version 2."""
+    worker = Worker(root, loader=Hanging, opens=False)
+
+    def is_loading() -> bool:
+        left = worker.board.left_behind()
+        return left is not None and left.pid == os.getpid() and "cnn/2" in left.loading
+
+    async def scenario() -> None:
+        opening = asyncio.create_task(worker.steward.open())
+        await steered.until(lambda: worker.steward.report().loading and is_loading())
+        opening.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_a_full_disk_is_no_reason_not_to_serve(
+    root: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(board, "_write", no_room)
+    worker = Worker(root)
+    bundles.publish(root, "cnn", 2)
+    worker.tend(2)
+    assert worker.states() == {"cnn/1": "READY", "cnn/2*": "READY"}
+    said = {record.getMessage() for record in caplog.records if record.levelname == "ERROR"}
+    assert said == {"board_full file=1.json"}
+    monkeypatch.undo()
+    worker.tend()
+    assert worker.board.left_behind() == worker.steward.report(), "it is told when there is room again"
 
 
 def test_what_another_worker_made_of_other_files_does_not_count(root: Path) -> None:
@@ -205,6 +334,71 @@ def test_a_pin_to_a_version_that_fails_changes_nothing(root: Path) -> None:
         act(worker, lambda: worker.management.pin("cnn", 1))
     assert worker.states() == {"cnn/2*": "READY"}
     assert worker.board.orders().pins == {}
+
+
+def test_an_order_is_done_when_every_worker_has_done_it(root: Path) -> None:
+    bundles.publish(root, "cnn", 2)
+    one, two = Worker(root, 1, watch_s=0), Worker(root, 2, watch_s=0)
+
+    async def scenario() -> None:
+        watching = asyncio.create_task(one.steward.watch())
+        order = asyncio.create_task(one.management.roll_back("cnn"))
+        await steered.until(lambda: one.board.orders().number > 0 and one.steward.report().order == 1)
+        await asyncio.sleep(0)
+        assert not order.done(), "the other worker has yet to hear of it"
+        other = asyncio.create_task(two.steward.watch())
+        await order
+        assert one.states() == two.states() == {"cnn/1*": "READY", "cnn/2": "READY"}
+        watching.cancel()
+        other.cancel()
+
+    asyncio.run(scenario())
+
+
+def test_an_order_that_some_worker_does_not_carry_out_is_said_so(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(management, "PATIENCE_S", 0.2)
+    one = Worker(root, 1, watch_s=0)
+    Worker(root, 2, watch_s=0)
+    with pytest.raises(NotReady, match="some worker has not carried it out"):
+        act(one, lambda: one.management.load("cnn"))
+
+
+def test_a_pin_that_nobody_waits_for_any_more_pins_nothing(root: Path) -> None:
+    bundles.publish(root, "cnn", 2)
+    worker = Worker(root, keep=1, watch_s=0)
+    (root / "cnn" / "1" / bundle.ONNX).write_bytes(b"")
+
+    async def scenario() -> None:
+        watch = asyncio.create_task(worker.steward.watch())
+        order = asyncio.create_task(worker.management.pin("cnn", 1))
+        await steered.until(lambda: worker.board.orders().number > 0)
+        order.cancel()
+        await asyncio.gather(order, return_exceptions=True)
+        watch.cancel()
+
+    asyncio.run(scenario())
+    assert worker.board.orders().pins == {}
+    assert Worker(root, keep=1).states() == {"cnn/1": "FAILED", "cnn/2*": "READY"}
+    act(worker, lambda: worker.management.unpin("cnn"))
+    assert worker.board.orders().asked == frozenset()
+
+
+def test_a_pin_that_fails_leaves_another_ones_pin(root: Path) -> None:
+    for version in (2, 3):
+        bundles.publish(root, "cnn", version)
+    (root / "cnn" / "1" / bundle.ONNX).write_bytes(b"")
+    worker = Worker(root, watch_s=0)
+
+    async def scenario() -> None:
+        watch = asyncio.create_task(worker.steward.watch())
+        orders = worker.management.pin("cnn", 1), worker.management.pin("cnn", 2)
+        bad, good = await asyncio.gather(*orders, return_exceptions=True)
+        watch.cancel()
+        assert (type(bad), good) == (UnusableInput, None)
+
+    asyncio.run(scenario())
+    assert worker.board.orders().pins == {"cnn": 2}
+    assert worker.catalog.get("cnn").version == 2
 
 
 def test_unload_and_load(root: Path) -> None:

@@ -8,7 +8,8 @@ PUBLISHED = {"cnn": [1, 2, 3, 4]}
 
 def wishes(**changes: object) -> Wishes:
     return Wishes(
-        **{"published": PUBLISHED, "pins": {}, "unloaded": frozenset(), "candidates": {}, "keep": 2} | changes
+        **{"published": PUBLISHED, "pins": {}, "unloaded": frozenset(), "candidates": {}, "asked": (), "keep": 2}
+        | changes
     )
 
 
