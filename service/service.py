@@ -88,7 +88,8 @@ class House:
         candidates = versions_on_trial(self.settings.rollout)
         steward = Steward(self.catalog, loader, repository, models, board, candidates, self.versions.record)
         await steward.open()
-        return steward, Management(self.catalog, repository, board, steward)
+        reaches_all = self.board is not None or WORKERS == 1
+        return steward, Management(self.catalog, repository, board, steward, reaches_all=reaches_all)
 
     def _open_doors(self, management: Management) -> Pipeline:
         metrics.expect_requests()

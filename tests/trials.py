@@ -16,6 +16,7 @@ from service.settings import Rollout as Settings
 from tests import bundles
 
 FAR = 60.0
+SHA256 = "0" * 64
 
 
 class Gate:
@@ -100,7 +101,7 @@ def model(version: int, engine: Gate) -> LoadedModel:
         input={"name": "inputs", "dtype": "float32", "shape": (-1, 2)},
         output={"name": "logits", "dtype": "float32", "shape": (-1, 1)},
     )
-    return LoadedModel(Bundle(manifest, "0" * 64, {}), Batcher("gate-xor", engine, 64, 4096), "none", 0.0)
+    return LoadedModel(Bundle(manifest, SHA256, {}), Batcher("gate-xor", engine, 64, 4096), "none", 0.0)
 
 
 def inputs(rows: int = 1) -> Rows:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from models.repository import Repository
-from service.errors import NotReady, UnknownModel, UnusableInput
+from service.errors import Forbidden, NotReady, UnknownModel, UnusableInput
 from service.inference.board import Board, Orders, key_of, label
 from service.inference.catalog import Catalog, State
 from service.inference.steward import SOON_S, Steward
@@ -24,15 +24,18 @@ PATIENCE_S = 60.0  # that an order may take
 class Management:
     """Gives orders, and returns when every worker has carried them out.
 
-    Every method raises UnknownModel for what is not published, UnusableInput for a version that cannot serve, and
-    NotReady when workers do not answer within a minute.
+    Every method raises UnknownModel for what is not published, UnusableInput for a version that cannot serve, NotReady
+    when workers do not answer within a minute, and Forbidden where this worker has no board in common with the others.
     """
 
-    def __init__(self, catalog: Catalog, repository: Repository, board: Board, steward: Steward) -> None:
+    def __init__(
+        self, catalog: Catalog, repository: Repository, board: Board, steward: Steward, *, reaches_all: bool = True
+    ) -> None:
         self._catalog = catalog
         self._repository = repository
         self._board = board
         self._steward = steward
+        self._reaches_all = reaches_all
 
     @property
     def stopped(self) -> Mapping[str, str]:
@@ -54,6 +57,7 @@ class Management:
 
     async def unload(self, name: str) -> None:
         """Stops serving a model, in all its versions, until it is loaded again."""
+        self._check_reach()
         self._catalog.entry(name)
         await self._order(lambda orders, _: _anew(_told(orders, orders.unloaded | {name}, {}), name))
 
@@ -87,6 +91,13 @@ class Management:
             raise UnusableInput(f"model {name} version {current} has no version before it")
         await self.pin(name, older[-1])
 
+    def _check_reach(self) -> None:
+        if not self._reaches_all:
+            raise Forbidden(
+                "this worker cannot tell the others what to serve, which `bentoml serve` keeps apart; "
+                "start the service with `python -m service`, or with one worker"
+            )
+
     async def _order(self, change: Callable[[Orders, int], Orders]) -> None:
         try:
             number = await asyncio.to_thread(self._board.order, change)  # it waits for a lock
@@ -106,7 +117,8 @@ class Management:
         return all(report.order >= number and not report.is_pending for report in reports)
 
     async def _versions(self, name: str) -> list[int]:
-        """What is published of a model now."""
+        """What is published of a model now, of which somebody wants to order something."""
+        self._check_reach()
         names = await asyncio.to_thread(self._repository.names)
         if name not in names:
             raise UnknownModel(f"there is no model {name!r}; published: {', '.join(names) or 'none'}")
