@@ -20,6 +20,7 @@ from models.repository import Repository
 from service import cores, imaging
 from service.doors import open_inference, rest
 from service.doors.access import Access
+from service.doors.body import Storage
 from service.doors.front import FAILURE, FrontDoor
 from service.doors.rest.digits import DEFAULT_MODEL, DEFAULT_TOP_K, Digits
 from service.doors.rest.exchange import dump
@@ -58,6 +59,7 @@ class House:
         self.settings = settings
         self.board: Board | None = None  # that this worker shares with others, if there are any
         self.max_body_bytes = settings.http.max_body_bytes
+        self.storage = Storage(settings.http.max_stored_bytes)
         self.timeout_ms = settings.http.timeout_ms
         self.access = Access(settings.access, settings.http.host)
         self.access_log = access_log.AccessLog(settings.log.access_sample)

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
@@ -10,7 +12,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Message, Receive, Scope
 
-from service.errors import JSON, DeadlineExceeded, InvalidInput, TooLarge
+from service.errors import JSON, DeadlineExceeded, InvalidInput, Overloaded, TooLarge
 
 # Keys of a request's state, which a worker sets; other servers don't.
 ARRIVED = "arrived"  # when its head was read (`time.monotonic`)
@@ -34,6 +36,34 @@ class BoundedReceive:
             if self._left < 0:
                 raise too_large(self._max_bytes)
         return message
+
+
+class Storage:
+    """Bytes of bodies that arrive in pieces, of all requests that a worker has yet to answer: bounded together."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = self._max_bytes = max_bytes
+
+    @contextmanager
+    def store(self, receive: Receive) -> Iterator[Receive]:
+        """A receive whose bytes count until the request is answered; it raises Overloaded where they are too many."""
+        taken = 0
+
+        async def stored() -> Message:
+            nonlocal taken
+            message = await receive()
+            size = len(message.get("body", b""))
+            if size > self._left:
+                said = f"requests on the way hold {self._max_bytes - self._left} of {self._max_bytes} bytes"
+                raise Overloaded(f"{said}; {size} more do not fit", retry_after_s=1)
+            self._left -= size
+            taken += size
+            return message
+
+        try:
+            yield stored
+        finally:
+            self._left += taken
 
 
 def too_large(max_bytes: int, declared: int | None = None) -> TooLarge:

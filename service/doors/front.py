@@ -19,7 +19,17 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.doors.access import Access
-from service.doors.body import BoundedReceive, arrival_of, deadline_of, header, media_type_of, read_bytes, too_large
+from service.doors.body import (
+    WHOLE,
+    BoundedReceive,
+    Storage,
+    arrival_of,
+    deadline_of,
+    header,
+    media_type_of,
+    read_bytes,
+    too_large,
+)
 from service.errors import (
     CLIENT_LEFT,
     JSON,
@@ -77,6 +87,7 @@ class House(Protocol):
     routes: ASGIApp
     access: Access
     access_log: AccessLog
+    storage: Storage
     max_body_bytes: int
     timeout_ms: float
 
@@ -115,10 +126,18 @@ class FrontDoor:
 
     async def _answer(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         self._house.access.check(scope)
+        bounded = self._bounded(scope, receive)
+        if WHOLE in scope["state"]:
+            await self._ask(scope, bounded, exchange)
+            return
+        with self._house.storage.store(bounded) as stored:
+            await self._ask(scope, stored, exchange)
+
+    async def _ask(self, scope: Scope, receive: Receive, exchange: Exchange) -> None:
         if scope["path"] in BENTO_ROUTES:
-            await self._ask_bento(scope, self._bounded(scope, receive), exchange)
+            await self._ask_bento(scope, receive, exchange)
         else:
-            await self._house.routes(scope, self._bounded(scope, receive), exchange.send)
+            await self._house.routes(scope, receive, exchange.send)
 
     def _bounded(self, scope: Scope, receive: Receive) -> Receive:
         """A receive whose body is within bounds; the server itself sees to it that it is as long as it was declared."""

@@ -87,11 +87,12 @@ def measure(catalog: Catalog) -> None:
     """Sets the gauges that are read rather than counted; those of a model that is unloaded are 0."""
     metrics.PULSE_TIME.set_to_current_time()
     metrics.RESIDENT.set(resident_bytes())
-    for name, versions in groupby(catalog.entries(), key=attrgetter("name")):
-        batchers = [entry.model.batcher for entry in versions if entry.model]
-        metrics.QUEUE_ROWS.labels(name).set(sum(batcher.queued_rows for batcher in batchers))
-        metrics.INFLIGHT.labels(name).set(sum(batcher.inflight_requests for batcher in batchers))
-        metrics.HEARTBEAT_AGE.labels(name).set(max((each.heartbeat_age_s for each in batchers), default=0.0))
+    for name, entries in groupby(catalog.entries(), key=attrgetter("name")):
+        models = [(entry.key, entry.model.batcher) for entry in entries if entry.model]
+        ages = (batcher.heartbeat_age_s for key, batcher in models if key not in catalog.excused)
+        metrics.QUEUE_ROWS.labels(name).set(sum(batcher.queued_rows for _, batcher in models))
+        metrics.INFLIGHT.labels(name).set(sum(batcher.inflight_requests for _, batcher in models))
+        metrics.HEARTBEAT_AGE.labels(name).set(max(ages, default=0.0))
 
 
 def resident_bytes() -> int:

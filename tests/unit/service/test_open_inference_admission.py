@@ -9,6 +9,7 @@ import httpx
 
 from service.doors import open_inference
 from service.doors.access import Access
+from service.doors.body import Storage
 from service.doors.front import FrontDoor
 from service.doors.pictures import Pictures
 from service.doors.routes import Routes
@@ -30,6 +31,7 @@ class House:
     def __init__(self, engine: Held) -> None:
         settings = Settings()
         self.max_body_bytes, self.timeout_ms = settings.http.max_body_bytes, settings.http.timeout_ms
+        self.storage = Storage(settings.http.max_stored_bytes)
         self.access, self.access_log = Access(settings.access, settings.http.host), AccessLog(0)
         self.catalog = Catalog((), heartbeat_s=10)
         self.batcher = Batcher("gate-xor", engine, 64, 4096, None, PACE_S)
