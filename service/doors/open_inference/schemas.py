@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import SkipJsonSchema
 
-from service.doors.open_inference.tensors import KNOWN
+from service.doors.open_inference.tensors import BYTES, KNOWN
 
 Datatype = Annotated[str, Field(json_schema_extra={"enum": list(KNOWN)})]
 Parameters = dict[str, Any]
+CONFIGURED = [f"TYPE_{'STRING' if datatype == BYTES else datatype}" for datatype in KNOWN]  # names of types there
 Side = Annotated[int, Field(ge=-1)]
 
 
@@ -65,20 +66,91 @@ class ModelMetadata(Told):
     properties: dict[str, str]
 
 
+class Reshape(Told):
+    """The shape in which the model itself sees a row."""
+
+    shape: list[Side]
+
+
+class ConfiguredTensor(Told):
+    """A tensor without its batch; `reshape` stands where a row of it is one element."""
+
+    name: str
+    data_type: Annotated[str, Field(json_schema_extra={"enum": CONFIGURED})]
+    dims: list[Side] = Field(min_length=1)
+    reshape: Reshape | SkipJsonSchema[None] = None
+
+
+class LatestVersions(Told):
+    """How many versions are kept, the newest ones."""
+
+    num_versions: int = Field(ge=1)
+
+
+class VersionPolicy(Told):
+    """Which versions are served."""
+
+    latest: LatestVersions
+
+
+class Batching(Told):
+    """How requests wait: 1 goes first."""
+
+    priority_levels: int
+    default_priority_level: int
+
+
 class ModelConfiguration(Told):
     """A model's configuration, in the words that Triton's tools read."""
 
     name: str
     platform: str
-    max_batch_size: int
-    input: list[dict[str, Any]]
-    output: list[dict[str, Any]]
+    backend: str
+    version_policy: VersionPolicy
+    max_batch_size: int = Field(ge=1)
+    input: list[ConfiguredTensor]
+    output: list[ConfiguredTensor]
+    dynamic_batching: Batching
+
+
+class Duration(Told):
+    """How often, and how long in all."""
+
+    count: int = Field(ge=0)
+    ns: int = Field(ge=0, description="nanoseconds")
+
+
+class InferenceStatistics(Told):
+    """Requests that were answered and that failed, and the stages of the answered ones; there is no cache."""
+
+    success: Duration
+    fail: Duration
+    queue: Duration
+    compute_input: Duration
+    compute_infer: Duration
+    compute_output: Duration
+    cache_hit: Duration
+    cache_miss: Duration
+
+
+class VersionStatistics(Told):
+    """What a version has done; the last three, which the protocol has, are not counted here."""
+
+    name: str
+    version: str
+    last_inference: int = Field(ge=0, description="milliseconds since 1970; 0 where there was none")
+    inference_count: int = Field(ge=0, description="rows")
+    execution_count: int = Field(ge=0, description="batches")
+    inference_stats: InferenceStatistics
+    response_stats: dict[str, Any] = Field(max_length=0)
+    batch_stats: list[Any] = Field(max_length=0)
+    memory_usage: list[Any] = Field(max_length=0)
 
 
 class ModelStatistics(Told):
     """What versions have done, in all workers."""
 
-    model_stats: list[dict[str, Any]]
+    model_stats: list[VersionStatistics]
 
 
 class RequestInput(Told):
@@ -112,7 +184,9 @@ class ResponseOutput(Told):
 
     name: str
     datatype: Datatype
-    shape: list[int]
+    shape: list[Annotated[int, Field(ge=0)]]
+    parameters: Parameters | SkipJsonSchema[None] = None
+    data: list[float | str] | SkipJsonSchema[None] = None
 
 
 class InferenceResponse(Told):

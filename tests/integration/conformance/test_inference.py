@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from tritonclient.http import InferRequestedOutput
+from tritonclient.utils import InferenceServerException
 
 from tests.integration.conformance.triton import Client, tensor
 from tests.servers import REPOSITORY, Server
@@ -143,10 +144,20 @@ def test_what_a_request_may_say_besides_changes_no_answer(
     assert np.array_equal(result.as_numpy("probabilities"), probabilities)
 
 
-def test_headers_and_query_parameters_may_come_along(client: Client, images: np.ndarray) -> None:
+def extras() -> dict[str, dict]:
+    """What may come along; made anew for each request, for the clients write into the headers."""
     headers = {"X-Request-ID": "order-66", "X-Request-Timeout-Ms": "5000"}
-    result = client.infer("cnn", [tensor("images", images)], headers=headers)
-    assert result.as_numpy("digits").shape == (10,)
+    return {"headers": headers, "query_params": {"tenant": "x y&z", "n": [1, 2]}}
+
+
+def test_headers_and_query_parameters_may_come_along(client: Client, images: np.ndarray) -> None:
+    given = [tensor("images", images)]
+    assert client.infer("cnn", given, **extras()).as_numpy("digits").tolist() == list(range(10))
+    assert client.get_model_metadata("cnn", **extras())["name"] == "cnn"
+    assert client.is_model_ready("cnn", **extras())
+    with pytest.raises(InferenceServerException, match="unknown model") as refused:
+        client.infer("nobody", given, **extras())
+    assert refused.value.status() == "404"
 
 
 def test_a_png_of_an_image_is_read_as_imaging_reads_it(client: Client, server: Server, images: np.ndarray) -> None:

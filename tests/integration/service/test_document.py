@@ -7,7 +7,8 @@ from pydantic import TypeAdapter
 
 from service import schemas
 from service.doors import document, open_inference
-from service.doors.access import is_open
+from service.doors.access import MANAGED, READS, is_open
+from service.doors.open_inference import schemas as told
 from service.settings import Settings
 from tests.servers import REPOSITORY, Server
 from training import strokes
@@ -42,6 +43,9 @@ IMAGE = {"images": [strokes.draw_many(1, seed=0)[0][0].tolist()]}
         ("GET", "/v1/models", None, schemas.Listings),
         ("GET", "/v1/models/cnn", None, schemas.ListingWithManifest),
         ("GET", "/nothing", None, schemas.Error),
+        ("GET", "/v2/models/cnn/config", None, told.ModelConfiguration),
+        ("GET", "/v2/models/gate-xor/config", None, told.ModelConfiguration),
+        ("GET", "/v2/models/stats", None, told.ModelStatistics),
     ],
 )
 def test_answers_are_what_the_document_says(server: Server, method: str, path: str, body: object, schema: type) -> None:
@@ -64,4 +68,49 @@ def test_the_document_says_which_routes_take_a_key() -> None:
             scope = {"path": path, "method": method.upper()}
             assert ("security" in operation) == is_open(scope), path
             assert operation.get("security", []) == []
-            assert {"401", "403"} <= set(operation["responses"])
+            is_managed = path.startswith(MANAGED) and method.upper() not in READS
+            assert ("401" in operation["responses"]) == (not is_open(scope)), path
+            assert ("403" in operation["responses"]) == is_managed, path
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "statuses"),
+    [
+        ("get", "/v2/health/live", {"200", "413", "500"}),
+        ("get", "/v2/models/{name}", {"200", "401", "404", "413", "500", "503"}),
+        (
+            "post",
+            "/v2/models/{name}/infer",
+            {"200", "400", "401", "404", "413", "415", "429", "500", "503", "504"},
+        ),
+        (
+            "post",
+            "/v2/repository/models/{name}/load",
+            {"200", "400", "401", "403", "404", "413", "422", "429", "500", "503", "504"},
+        ),
+    ],
+)
+def test_an_operation_has_no_errors_but_its_own(method: str, path: str, statuses: set[str]) -> None:
+    """Liveness is never 422: whoever documents every error everywhere would not notice it."""
+    assert set(document.describe()["paths"][path][method]["responses"]) == statuses
+
+
+def test_inference_says_which_headers_it_takes_and_gives() -> None:
+    infer = document.describe()["paths"]["/v2/models/{name}/infer"]["post"]
+    taken = {each["name"] for each in infer["parameters"] if each["in"] == "header"}
+    encodings = {"Content-Encoding", "Accept-Encoding"}
+    assert taken == {"X-Request-Timeout-Ms", "Inference-Header-Content-Length", *encodings}
+    assert set(infer["responses"]["200"]["headers"]) == {"Inference-Header-Content-Length", "Content-Encoding"}
+
+
+STATISTICS = ("success", "fail", "queue", "compute_input", "compute_infer", "compute_output", "cache_hit", "cache_miss")
+
+
+def test_statistics_are_described_to_the_last_number() -> None:
+    described = document.describe()["components"]["schemas"]
+    assert set(described["InferenceStatistics"]["required"]) == set(STATISTICS)
+    assert set(described["Duration"]["required"]) == {"count", "ns"}
+    configured = described["ModelConfiguration"]["properties"]
+    assert {str(configured[name]["items"]) for name in ("input", "output")} == {
+        "{'$ref': '#/components/schemas/ConfiguredTensor'}"
+    }

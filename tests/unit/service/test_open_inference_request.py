@@ -1,4 +1,4 @@
-"""Requests as clients send them, byte for byte, and what is refused of them."""
+"""The parts of a request, and what is refused of them; whole requests of a client: test_open_inference_golden.py."""
 
 import gzip
 import zlib
@@ -10,14 +10,10 @@ import pytest
 from service.doors.open_inference.request import Question, Wanted, decompress, parse, raw, split
 from service.doors.open_inference.tensors import Tensor, numbers
 from service.errors import AxonError, InvalidInput, NotAnImage, TooLarge
+from tests.unit.service.golden import sync
 
-# What tritonclient 2.73 sends for FP32 [1, 2], with an id and with every default.
-HEADER = (
-    b'{"id":"42","inputs":[{"name":"image","shape":[1,2],"datatype":"FP32","parameters":{"binary_data_size":8}}],'
-    b'"parameters":{"binary_data_output":true}}'
-)
+GOLDEN = sync.REQUESTS["infer-id"].partition(b"\r\n\r\n")[2]  # what tritonclient sends: JSON, and a row of a gate
 FLOATS = b"\x00\x00\x00\x3f\x00\x00\x80\x3f"  # 0.5 and 1.0, little-endian
-GOLDEN = HEADER + FLOATS
 LIMIT = 10_000
 
 
@@ -34,16 +30,6 @@ def claiming(size: Any, **changes: Any) -> dict[str, Any]:
 
 def asked(document: Any, behind: bytes = b"") -> Question:
     return parse(orjson.dumps(document), memoryview(behind))
-
-
-def test_the_request_of_a_client_is_read_to_the_byte() -> None:
-    header, behind = split(GOLDEN, str(len(HEADER)))
-    question = parse(header, behind)
-    assert (question.id, question.is_binary, question.wanted) == ("42", True, [])
-    assert (question.timeout_s, question.priority) == (None, 2)
-    [given] = question.inputs
-    assert given[:3] == ("image", "FP32", (1, 2))
-    assert numbers(given).tolist() == [[0.5, 1.0]]
 
 
 @pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
