@@ -55,6 +55,9 @@ class Http(Group):
         0, description="worker processes; 0: one per core on CPU, one on a GPU"
     )
     max_body_bytes: PositiveInt = Field(10_000_000, description="largest request body, bytes")
+    max_stored_bytes: PositiveInt = Field(
+        200_000_000, description="most bytes that bodies on the way may have, of all requests of a worker; more is 429"
+    )
     max_images: PositiveInt = Field(1_024, description="most images, or gate rows, in a request")
     timeout_ms: PositiveFloat = Field(
         10_000, description="deadline of a request that names none in X-Request-Timeout-Ms, milliseconds"
@@ -210,6 +213,8 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _agree(self) -> "Settings":
+        if self.http.max_body_bytes > self.http.max_stored_bytes:
+            raise ValueError("AXON_HTTP__MAX_BODY_BYTES is more than AXON_HTTP__MAX_STORED_BYTES, so would never fit")
         if self.http.max_images > self.inference.max_queue_rows:
             raise ValueError("AXON_HTTP__MAX_IMAGES is more than AXON_INFERENCE__MAX_QUEUE_ROWS, so would never fit")
         return self
@@ -245,12 +250,13 @@ def refuse_unknown(environment: Mapping[str, str]) -> None:
 
 def refuse_unreadable(environment: Mapping[str, str]) -> None:
     """Raises SettingsError for a list or an object that is not JSON."""
+    given = {name.upper(): value for name, value in environment.items()}
     for name, default, _ in variables():
-        if name in environment and default.startswith(("{", "[")):
+        if name in given and default.startswith(("{", "[")):
             try:
-                json.loads(environment[name])
+                json.loads(given[name])
             except ValueError:
-                got = "" if name in CONFIDENTIAL else f", got {environment[name]!r}"
+                got = "" if name in CONFIDENTIAL else f", got {given[name]!r}"
                 raise SettingsError(f"{name} must be JSON, such as {default}{got}") from None
 
 

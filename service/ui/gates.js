@@ -11,21 +11,19 @@ const ORDER = ["and", "or", "nand", "nor", "xor", "xnor"];
 const wiring = new Wiring(byId("wiring"));
 const curl = new CurlLine(document.querySelector('.curl[data-for="gates"]'));
 const latest = new Latest(fire, showOutput, complainOf);
-const known = new Map(); // details by gate, which do not change while the page is open
+const opening = new Latest(open, () => {}, complainOf); // so no late refusal has the last word
+const known = new Map(); // details by gate, which do not change
 const inputs = [0, 0];
 let details = null;
 
-export async function showGates() {
-  try {
-    const { gates } = await ask("v1/gates");
-    const names = gates.map((gate) => gate.gate).sort((one, other) => ORDER.indexOf(one) - ORDER.indexOf(other));
-    byId("kinds").querySelectorAll("label").forEach((label) => label.remove());
-    byId("kinds").append(...names.map(choice));
-    await choose(names.includes(FIRST) ? FIRST : names[0]);
-  } catch (failure) {
-    complainOf(failure);
-    document.addEventListener("back", showGates, { once: true });
-  }
+export const showGates = () => opening.put(true);
+
+async function open() {
+  const { gates } = await ask("v1/gates");
+  const names = gates.map((gate) => gate.gate).sort((one, other) => ORDER.indexOf(one) - ORDER.indexOf(other));
+  byId("kinds").querySelectorAll("label").forEach((label) => label.remove());
+  byId("kinds").append(...names.map(choice));
+  await choose(names.includes(FIRST) ? FIRST : names[0]);
 }
 
 function choice(name) {
@@ -111,4 +109,4 @@ function complainOf({ message }) {
     if (details) update();
   };
 });
-document.addEventListener("back", () => details && update());
+document.addEventListener("back", () => details ? update() : showGates());

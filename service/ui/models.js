@@ -1,20 +1,19 @@
 // What the server has loaded, with what each model's manifest says of it.
 
 import { byId, element, say } from "./dom.js";
-import { address, ask } from "./server.js";
+import { address, ask, Latest } from "./server.js";
 
 const cell = (text, className = "") => element("td", { className }, text);
 
-export async function showModels() {
-  try {
-    const { models } = await ask("v1/models");
-    const used = models.filter((model) => model.default || model.state !== "READY");
-    byId("listing").tBodies[0].replaceChildren(...await Promise.all(used.map(row)));
-    say(byId("models-trouble"), "");
-  } catch (failure) {
-    say(byId("models-trouble"), failure.message);
-    document.addEventListener("back", showModels, { once: true });
-  }
+const tell = (failure) => say(byId("models-trouble"), failure?.message);
+const latest = new Latest(list, tell, tell);
+
+export const showModels = () => latest.put(true);
+
+async function list() {
+  const { models } = await ask("v1/models");
+  const used = models.filter((model) => model.default || model.state !== "READY");
+  byId("listing").tBodies[0].replaceChildren(...await Promise.all(used.map(row)));
 }
 
 async function row(model) {
@@ -27,7 +26,7 @@ async function row(model) {
 }
 
 function facts(manifest) {
-  if (!manifest) return ["–", "–", "–", "–"].map((text) => cell(text));
+  if (!manifest) return [..."––––"].map((text) => cell(text));
   const { network, metrics, cost } = manifest;
   const { test } = metrics;
   const accuracy = test ? share(test, network.kind === "crnn" ? " lines" : "") : "truth table";
@@ -38,3 +37,5 @@ function facts(manifest) {
 
 // A line is right where all of it is.
 const share = ({ accuracy, n }, of) => `${(100 * accuracy).toFixed(2)} % of ${n.toLocaleString("en")}${of}`;
+
+document.addEventListener("back", showModels);

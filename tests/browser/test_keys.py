@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import BrowserContext, expect
+from playwright.sync_api import BrowserContext, Page, Route, expect
 
 from service import keys
 from tests.browser.hand import draw_digit
@@ -36,6 +36,14 @@ def outsider(context: BrowserContext, locked: Server) -> Iterator[Visit]:
     assert opened.errors == []
 
 
+def expect_all(page: Page) -> None:
+    """Models and gates are there, and nothing is refused."""
+    expect(page.locator("#listing tbody tr").first).to_be_visible()
+    expect(page.locator("#truth .here")).to_be_visible()
+    for trouble in ("#lock", "#gate-trouble", "#models-trouble", "#duel > .sentence.cnn"):
+        expect(page.locator(trouble)).to_be_hidden()
+
+
 def test_the_page_asks_for_a_key_and_goes_on_with_it(outsider: Visit) -> None:
     page = outsider.page
     expect(page.locator("#lock")).to_be_visible()
@@ -45,12 +53,8 @@ def test_the_page_asks_for_a_key_and_goes_on_with_it(outsider: Visit) -> None:
     expect(page.locator("#duel > .sentence.cnn")).to_have_text(re.compile("^CNN: This takes a key, "))
     page.get_by_label("This server takes a key").fill(f" {KEY} ")
     page.keyboard.press("Enter")
-    expect(page.locator("#lock")).to_be_hidden()
     expect(page.locator(".verdict.cnn .digit")).to_have_text("4")
-    expect(page.locator("#listing tbody tr").first).to_be_visible()
-    expect(page.locator("#truth .here")).to_be_visible()
-    for trouble in ("#gate-trouble", "#models-trouble", "#duel > .sentence.cnn"):
-        expect(page.locator(trouble)).to_be_hidden()
+    expect_all(page)
 
 
 @pytest.mark.parametrize("wrong", [STRANGER, "schlüssel…", "💡", "two words"])
@@ -69,10 +73,27 @@ def test_a_wrong_key_is_refused_and_the_next_one_taken(outsider: Visit, wrong: s
     expect(page.locator("#lock")).to_be_hidden()
 
 
+def test_a_key_that_is_quicker_than_a_refusal_opens_all(outsider: Visit) -> None:
+    page = outsider.page
+    refusals: list[Route] = []
+    for path in ("gates", "models"):
+        page.route(f"**/v1/{path}", lambda route: refusals.append(route), times=1)
+    page.reload()
+    draw_digit(page, 4)
+    page.get_by_label("This server takes a key").fill(KEY)
+    page.keyboard.press("Enter")
+    expect(page.locator(".verdict.cnn .digit")).to_have_text("4")
+    assert len(refusals) == 2
+    for late in refusals:
+        late.continue_()
+    expect_all(page)
+
+
 def test_lines_for_a_shell_name_the_key_but_do_not_show_it(outsider: Visit) -> None:
     page = outsider.page
     page.get_by_label("This server takes a key").fill(KEY)
     page.keyboard.press("Enter")
+    expect_all(page)
     draw_digit(page, 4)
     for part in ("read", "gates"):
         expect(page.locator(f".curl[data-for={part}]")).to_contain_text('-H "X-API-Key: $KEY"')
@@ -83,7 +104,7 @@ def test_a_key_stays_in_the_page(outsider: Visit) -> None:
     page = outsider.page
     page.get_by_label("This server takes a key").fill(KEY)
     page.keyboard.press("Enter")
-    expect(page.locator("#lock")).to_be_hidden()
+    expect_all(page)
     assert KEY not in page.url
     kept = page.evaluate("[document.cookie, JSON.stringify(localStorage), JSON.stringify(sessionStorage)]")
     assert kept == ["", "{}", "{}"]

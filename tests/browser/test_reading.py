@@ -1,5 +1,7 @@
 import json
+import math
 import re
+import shutil
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -43,6 +45,12 @@ def expect_digit(page: Page, digit: int) -> None:
         expect(page.locator(f".verdict.{model} .digit")).to_have_text(str(digit))
 
 
+def expect_rest(page: Page) -> None:
+    """The pen has rested, and what was drawn is explained: nothing is asked any more."""
+    expect(page.locator("#seen canvas")).to_be_visible()
+    expect(page.locator("#insight")).not_to_have_class(re.compile("stale"))
+
+
 @pytest.mark.parametrize("digit", range(10))
 def test_a_drawn_digit_is_read_by_both(guest: Visit, digit: int) -> None:
     draw_digit(guest.page, digit)
@@ -82,20 +90,23 @@ def test_a_pen_writes_as_wide_as_it_is_pressed(guest: Visit) -> None:
 
 
 def pace(page: Page, digits: Sequence[int]) -> float:
-    """The median over the strokes of some digits, milliseconds."""
+    """The median over the strokes of some digits, milliseconds; infinite where most strokes had no frame of their own."""
     page.evaluate("window.paces.length = 0")
     for digit in digits:
         draw_again(page, digit)
     paces = page.evaluate("window.paces")
-    assert len(paces) > 10 * len(digits)
-    return float(np.median(paces))
+    return float(np.median(paces)) if len(paces) > 10 * len(digits) else math.inf
+
+
+def is_in_time(page: Page) -> bool:
+    limit = max(ON_SCREEN_MS, BUSY_FACTOR * page.evaluate(BARE))
+    return pace(page, (3, 5, 8)) <= limit
 
 
 def test_the_answer_is_on_screen_within_its_time(guest: Visit) -> None:
-    """The best of three rounds, and where others keep the machine busy, a bare question tells how busy it is."""
+    """The best of three rounds, and where others keep the machine busy, a bare question tells how busy it is then."""
     guest.page.evaluate(COLLECT)
-    limit = max(ON_SCREEN_MS, BUSY_FACTOR * guest.page.evaluate(BARE))
-    assert any(pace(guest.page, (3, 5, 8)) <= limit for _ in range(3))
+    assert any(is_in_time(guest.page) for _ in range(3))
 
 
 def test_at_most_one_question_for_each_model_is_under_way(guest: Visit) -> None:
@@ -118,8 +129,7 @@ def test_at_most_one_question_for_each_model_is_under_way(guest: Visit) -> None:
 def test_what_the_model_saw_is_shown(guest: Visit) -> None:
     draw_digit(guest.page, 7)
     expect_digit(guest.page, 7)
-    expect(guest.page.locator("#seen canvas")).to_be_visible()
-    expect(guest.page.locator("#insight")).not_to_have_class(re.compile("stale"))
+    expect_rest(guest.page)
     image = guest.pixels("#seen canvas")[..., 0]
     assert image.shape == (28, 28)
     rows, columns = np.flatnonzero(image.any(axis=1)), np.flatnonzero(image.any(axis=0))
@@ -220,6 +230,8 @@ def test_the_camera_takes_a_picture(guest: Visit) -> None:
 
 def ask_from_a_shell(page: Page, part: str) -> Any:
     """What the line answers that the button of a part copies, in the folder of the examples."""
+    if shutil.which("curl") is None:
+        pytest.skip("no curl")
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     button = page.locator(f".curl[data-for={part}] button")
     button.click()
@@ -233,6 +245,7 @@ def ask_from_a_shell(page: Page, part: str) -> Any:
 def test_the_curl_line_reads_what_is_on_screen(guest: Visit) -> None:
     draw_digit(guest.page, 5)
     expect_digit(guest.page, 5)
+    expect_rest(guest.page)
     assert ask_from_a_shell(guest.page, "read")["predictions"][0]["digit"] == 5
     guest.drop(REPOSITORY / "examples" / "three.jpg", "image/jpeg")
     expect_digit(guest.page, 3)

@@ -10,6 +10,7 @@ from tests.integration.conformance.triton import Client, tensor
 from training.data import open_test
 
 BATCH = 500
+CLOSE = 2  # images whose best two logits of cnn/2 are 0.04 apart; processors differ by a step of 0.1 (decision 13)
 
 
 @pytest.mark.mnist
@@ -24,4 +25,6 @@ def test_the_accuracy_over_binary_tensors_is_the_manifests(
     version = client.get_model_metadata(model)["versions"]
     manifest = json.loads((published / model / max(version, key=int) / "manifest.json").read_text())
     assert len(read) == manifest["metrics"]["test"]["n"] == 10_000
-    assert (read == labels).mean() == pytest.approx(manifest["metrics"]["test"]["accuracy"], abs=0.00005)
+    allowed = CLOSE if manifest["network"]["quantised"] else 0
+    promised = round(manifest["metrics"]["test"]["accuracy"] * len(read))
+    assert abs(int((read == labels).sum()) - promised) <= allowed

@@ -10,6 +10,8 @@ import pytest
 
 from tests.servers import REPOSITORY, Server
 
+CLOSE = 2  # images whose best two logits of cnn/2 are 0.04 apart; processors differ by a step of 0.1 (decision 13)
+
 
 @pytest.mark.mnist
 @pytest.mark.parametrize("model", ["cnn", "rnn"])
@@ -21,4 +23,5 @@ def test_the_served_accuracy_is_the_manifests(server: Server, mnist: Path, publi
     manifest = json.loads((published / model / str(version) / "manifest.json").read_text())
     assert manifest["metrics"]["test"]["n"] == 10_000
     [measured] = re.findall(r"([\d.]+)% of 10,000 images", done.stdout)
-    assert float(measured) == pytest.approx(100 * manifest["metrics"]["test"]["accuracy"], abs=0.005)
+    allowed = CLOSE if manifest["network"]["quantised"] else 0
+    assert float(measured) == pytest.approx(100 * manifest["metrics"]["test"]["accuracy"], abs=0.01 * allowed + 0.005)

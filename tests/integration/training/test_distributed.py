@@ -16,6 +16,8 @@ from training import run
 from training.options import REPOSITORY
 from training.run import Run
 
+pytestmark = pytest.mark.timeout(600)  # two runs in each test, 300 s each
+
 ONE = [sys.executable, "-m"]
 TWO = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
 SMOKE = ["training", "cnn", "--smoke", "--dataset", "sklearn", "--device", "cpu", "--runs"]

@@ -14,6 +14,8 @@ from tests.servers import REPOSITORY
 from training import run
 from training.__main__ import main
 
+pytestmark = pytest.mark.timeout(600)  # DEADLINE_S, and two trainings
+
 DEADLINE_S = 90
 EPOCHS = 6
 

@@ -153,7 +153,7 @@ def test_a_canary_that_hangs_is_stopped() -> None:
     async def scenario() -> None:
         held = Held(0.9)
         theatre = Theatre(Gate(0.9), held, **on_trial("canaries", least_sample=5))
-        asked = [asyncio.create_task(theatre.ask(each, patience_s=0.05)) for each in ids(5)]
+        asked = [asyncio.create_task(theatre.ask(each, patience_s=0.5)) for each in ids(5)]
         ends = await asyncio.gather(*asked, return_exceptions=True)
         assert [type(end) for end in ends] == [DeadlineExceeded] * 5
         await until(lambda: "gate-xor/2" in theatre.orders.stopped)

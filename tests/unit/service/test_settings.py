@@ -50,6 +50,13 @@ def test_a_value_out_of_bounds_is_an_error_that_names_it(
     assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["axon_models__pins", "Axon_Access__Keys"])
+def test_a_name_in_small_letters_is_the_same(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "{bad")
+    with pytest.raises(SettingsError, match=f"{name.upper()} must be JSON"):
+        Settings.load()
+
+
 def test_settings_that_contradict_each_other_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AXON_INFERENCE__ENGINE", "onnx")
     monkeypatch.setenv("AXON_INFERENCE__DEVICE", "cuda")
