@@ -17,8 +17,8 @@ from models import bundle
 from models.manifest import Manifest
 
 SCALE = np.float32(1 / 25.5)
-# Of a loop, for each level of the last pixel: years, and seconds. White is 3 s on a core of an AMD EPYC, ten times what a
-# test does meanwhile; on one five times as slow it is half of the 30 s after which a worker is replaced.
+# Of a loop, for each level of the last pixel: years, and seconds. White is 3 s on a core of an AMD EPYC, seven times
+# what a test does meanwhile; on one five times as slow it is half of the 30 s after which a worker is replaced.
 TURNS = {"hang": 10**15, "slow": 30_000}
 
 

@@ -90,7 +90,7 @@ def test_a_pen_writes_as_wide_as_it_is_pressed(guest: Visit) -> None:
 
 
 def pace(page: Page, digits: Sequence[int]) -> float:
-    """The median over the strokes of some digits, milliseconds; infinite where most strokes had no frame of their own."""
+    """The median over the strokes of some digits, milliseconds; infinite where too few were answered to tell."""
     page.evaluate("window.paces.length = 0")
     for digit in digits:
         draw_again(page, digit)
