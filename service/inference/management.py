@@ -59,7 +59,7 @@ class Management:
         """Stops serving a model, in all its versions, until it is loaded again."""
         self._check_reach()
         self._catalog.entry(name)
-        await self._order(lambda orders, _: _anew(_told(orders, orders.unloaded | {name}, {}), name))
+        await self._order(lambda orders, _: _unasked(_told(orders, orders.unloaded | {name}, {}), name))
 
     async def pin(self, name: str, version: int) -> None:
         """Makes a published version the default, which newer ones do not replace.
@@ -81,7 +81,7 @@ class Management:
     async def unpin(self, name: str) -> None:
         """Makes the newest version that is ready the default again, whatever the settings pin."""
         await self._versions(name)
-        await self._order(lambda orders, _: _anew(_pinned(orders, name, None), name))
+        await self._order(lambda orders, _: _unasked(_pinned(orders, name, None), name))
 
     async def roll_back(self, name: str) -> None:
         """Pins the version before the one that serves."""
@@ -130,10 +130,15 @@ def _told(orders: Orders, unloaded: frozenset[str], loads: dict[str, int]) -> Or
 
 
 def _anew(orders: Orders, name: str) -> Orders:
-    """On trial again, and without what was asked for by who did not wait for the answer."""
+    """With a model on trial again."""
     stopped = {each: reason for each, reason in orders.stopped.items() if key_of(each)[0] != name}
+    return _unasked(orders.model_copy(update={"stopped": stopped}), name)
+
+
+def _unasked(orders: Orders, name: str) -> Orders:
+    """Without what was asked for of a model by who did not wait for the answer."""
     asked = frozenset(each for each in orders.asked if key_of(each)[0] != name)
-    return orders.model_copy(update={"stopped": stopped, "asked": asked})
+    return orders.model_copy(update={"asked": asked})
 
 
 def _asked(orders: Orders, asked: frozenset[str], loads: dict[str, int]) -> Orders:

@@ -5,10 +5,9 @@ it costs. Gathered for 20 ms they cost a tenth of that. Whoever reads metrics wa
 """
 
 import asyncio
-from bisect import bisect_left
-from collections import Counter as Multiset
 from collections import defaultdict
 
+import numpy as np
 from prometheus_client import Counter, Gauge, Histogram
 
 INTERVAL_S = 0.02
@@ -71,6 +70,7 @@ def observe_all(histogram: Histogram, values: list[float]) -> None:
     if len(values) == 1:
         histogram.observe(values[0])
         return
-    for index, amount in Multiset(bisect_left(histogram._upper_bounds, value) for value in values).items():
-        histogram._buckets[index].inc(amount)
+    for index, amount in enumerate(np.bincount(np.searchsorted(histogram._upper_bounds, values)).tolist()):
+        if amount:
+            histogram._buckets[index].inc(amount)
     histogram._sum.inc(sum(values))

@@ -33,7 +33,6 @@ from service.inference.predictions import refuse_several
 from service.settings import Settings
 
 SMALL = 4_096  # bytes that are unpacked at once, in 8 ms at worst; more, beside the event loop
-
 ENVELOPE = 128  # bytes of JSON around the numbers
 
 
