@@ -27,4 +27,6 @@ def test_the_accuracy_over_binary_tensors_is_the_manifests(
     assert len(read) == manifest["metrics"]["test"]["n"] == 10_000
     allowed = CLOSE if manifest["network"]["quantised"] else 0
     promised = round(manifest["metrics"]["test"]["accuracy"] * len(read))
-    assert abs(int((read == labels).sum()) - promised) <= allowed
+    right = int((read == labels).sum())
+    print(f"{model}: {right} of {len(read)} are right, {promised} are promised")
+    assert abs(right - promised) <= allowed
