@@ -104,5 +104,10 @@ def model(version: int, engine: Gate) -> LoadedModel:
     return LoadedModel(Bundle(manifest, SHA256, {}), Batcher("gate-xor", engine, 64, 4096), "none", 0.0)
 
 
+def ids(count: int) -> list[str]:
+    """Of so many requests."""
+    return [f"request-{number}" for number in range(count)]
+
+
 def inputs(rows: int = 1) -> Rows:
     return np.zeros((rows, 2), np.float32)
