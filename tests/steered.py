@@ -58,6 +58,9 @@ class Counting(Observer):
     def rejected(self, reason: str) -> None:
         self.events.append(reason)
 
+    def failed(self) -> None:
+        self.events.append("failed")
+
 
 def batcher(engine: Doubling, rows: int = 8, queue: int = 16, observer: Observer | None = None) -> Batcher:
     return Batcher("fake", engine, rows, queue, observer)

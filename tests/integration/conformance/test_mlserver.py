@@ -21,7 +21,7 @@ CORNERS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], np.float32)
 Do = Callable[..., Any]
 Infer = Callable[..., list[dict[str, Any]]]
 
-pytestmark = pytest.mark.timeout(300)  # the first test installs 60 packages
+pytestmark = pytest.mark.timeout(300)  # the first test installs 70 packages
 
 
 @pytest.fixture(scope="module")

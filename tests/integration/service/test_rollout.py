@@ -103,6 +103,15 @@ def test_a_canary_answers_its_share_and_an_id_keeps_its_version(tmp_path: Path, 
         )
 
 
+def test_explanations_are_the_defaults(tmp_path: Path) -> None:
+    for version in (1, 2):
+        bundles.publish(tmp_path / "models", "cnn", version)
+    with trying(tmp_path, "canaries", 1) as server:
+        assert rest(server, "a") == 2
+        explained = server.client.post("/v1/digits?explain=true", json={"images": [IMAGE.tolist()]})
+        assert explained.raise_for_status().json()["model"]["version"] == 1
+
+
 def test_a_canary_that_reads_otherwise_is_stopped_in_both_workers(tmp_path: Path) -> None:
     bundles.publish(tmp_path / "models", "cnn", 1)
     bundles.publish(tmp_path / "models", "cnn", 2, other=bundles.shifted(1))
@@ -133,6 +142,7 @@ def test_a_canary_that_raises_loses_nothing_and_is_stopped(tmp_path: Path) -> No
         assert {(each.status_code, each.json()["model"]["version"]) for each in answers} == {(200, 1)}
         until(lambda: candidate(server)["stopped"], 10, "the stop")
         assert metric(server, 'axon_canary_requests_total{model="cnn",outcome="failed",version="2"}') >= 20
+        assert metric(server, 'axon_engine_failures_total{model="cnn",version="2"}') >= 20
 
 
 def test_a_candidate_that_fails_to_load_answers_nobody(tmp_path: Path) -> None:

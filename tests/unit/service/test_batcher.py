@@ -133,10 +133,10 @@ def test_a_cancelled_request_leaves_its_place_and_its_neighbours_alone() -> None
 
 
 def test_a_request_that_the_engine_fails_on_does_not_hurt_its_neighbours(caplog: pytest.LogCaptureFixture) -> None:
-    engine = Poisoned()
+    engine, observer = Poisoned(), Counting()
 
     async def scenario() -> list[object]:
-        one = batcher(engine)
+        one = batcher(engine, observer=observer)
         requests = [await occupy(one, rows(1))]
         requests += [asyncio.create_task(one.submit(rows(value), due())) for value in (2, -3, 4)]
         await until(lambda: one.queued_rows == 3)
@@ -148,6 +148,7 @@ def test_a_request_that_the_engine_fails_on_does_not_hurt_its_neighbours(caplog:
     assert isinstance(poison, InternalError)
     assert "negative" not in poison.message, "the cause goes to the log, not into the answer"
     assert "negative" in caplog.text
+    assert observer.events.count("failed") == 1, "the others were answered"
 
 
 def test_closing_finishes_what_was_accepted_and_refuses_the_rest() -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from models import bundle
-from service.errors import NotReady, UnknownModel, UnusableInput
+from models.repository import Repository
+from service.errors import Forbidden, NotReady, UnknownModel, UnusableInput
 from service.inference import management
+from service.inference.management import Management
 from tests import bundles, steered
 from tests.stewards import Worker
 
@@ -161,3 +163,14 @@ def test_a_worker_that_starts_later_does_as_was_ordered(root: Path) -> None:
     one = Worker(root, 1, watch_s=0)
     act(one, lambda: one.management.pin("cnn", 1))
     assert Worker(root, 2).states() == {"cnn/1*": "READY", "cnn/2": "READY"}
+
+
+def test_who_cannot_tell_the_other_workers_gives_no_orders(root: Path) -> None:
+    """Of a trial it can be told that it is stopped, for that holds in this worker."""
+    worker = Worker(root, watch_s=0)
+    apart = Management(worker.catalog, Repository(root), worker.board, worker.steward, reaches_all=False)
+    for order in (lambda: apart.load("cnn"), lambda: apart.unload("cnn"), lambda: apart.pin("cnn", 1)):
+        with pytest.raises(Forbidden, match="cannot tell the others"):
+            act(worker, order)
+    act(worker, lambda: apart.stop("cnn", 1, "it disagrees"))
+    assert apart.stopped == {"cnn/1": "it disagrees"}
